@@ -1,0 +1,1 @@
+"""Records and rules of Usher, free of storage, pixels and the web."""

@@ -1,0 +1,375 @@
+"""Request and response bodies of the REST API, shared by the API and its clients.
+
+Times are aware datetimes in UTC, ISO 8601 on the wire. Boxes are `[x1, y1, x2, y2]` in pixels.
+No vector and no raw distance is part of any body: distances alone reconstruct faces.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from usher.domain.records import AlertStatus, Confidence, DetectionStatus, PersonKind, Role
+
+API_PREFIX = "/api/v1"
+SESSION_COOKIE = "usher_session"
+CSRF_HEADER = "X-CSRF-Token"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""What names a camera: it may stand in a URL and in a metric's label."""
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
+Coordinate = Annotated[int, Field(ge=-100_000, le=100_000)]
+Item = TypeVar("Item")
+
+
+class Body(BaseModel):
+    """A request: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Resource(BaseModel):
+    """A response. Clients ignore fields that they do not know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Page(Resource, Generic[Item]):
+    """One page of a list. `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+class Problem(Resource):
+    """An error, as RFC 9457 problem details (`application/problem+json`)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="The error's name, stable across versions.")
+
+
+# ---- Sessions and accounts ----------------------------------------------------------------------
+
+
+class Credentials(Body):
+    username: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class PasswordChange(Body):
+    current_password: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    new_password: Password
+
+
+class User(Resource):
+    id: str
+    username: str
+    role: Role
+
+
+class Session(Resource):
+    """Who is signed in. `csrf_token` goes into `X-CSRF-Token` with every changing request."""
+
+    user: User
+    csrf_token: str
+
+
+class DeviceCreate(Body):
+    name: Name
+    role: Literal[Role.DEVICE, Role.NOTIFIER] = Role.DEVICE
+
+
+class Device(Resource):
+    id: str
+    name: str
+    role: Role
+    created_at: Utc
+    last_seen_at: Utc | None = None
+
+
+class DeviceCreated(Device):
+    """A new device with its key, which is shown this once."""
+
+    key: str
+
+
+# ---- Cameras ------------------------------------------------------------------------------------
+
+
+class Camera(Resource):
+    id: str
+    name: str
+    managers: list[str] = Field(description="Chat accounts that hear about this camera's alerts.")
+    last_seen_at: Utc | None = None
+
+
+class CameraUpdate(Body):
+    name: Name | None = None
+    managers: Annotated[list[Name], Field(max_length=50)] | None = None
+
+
+# ---- Detections ---------------------------------------------------------------------------------
+
+
+class BoxBody(Body):
+    """A box in pixels; the far edges are exclusive."""
+
+    x1: Coordinate
+    y1: Coordinate
+    x2: Coordinate
+    y2: Coordinate
+
+    @model_validator(mode="after")
+    def _has_area(self) -> Self:
+        if self.x2 <= self.x1 or self.y2 <= self.y1:
+            raise ValueError("x2 must exceed x1 and y2 must exceed y1")
+        return self
+
+
+class FramePlace(Body):
+    """Where the face lay in the camera's frame, and how large that frame was, in pixels."""
+
+    box: BoxBody
+    width: Annotated[int, Field(gt=0, le=100_000)]
+    height: Annotated[int, Field(gt=0, le=100_000)]
+
+
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class DetectionMetadata(Body):
+    """The `metadata` part of an upload.
+
+    `box` and `landmarks` are in pixels of the posted image. Without a box the server looks for the
+    most central face, so any client can post a photograph.
+    """
+
+    camera_id: Slug
+    captured_at: Utc
+    track_id: Annotated[str, StringConstraints(max_length=64)] | None = None
+    box: BoxBody | None = None
+    landmarks: Annotated[list[Point], Field(min_length=5, max_length=5)] | None = None
+    frame: FramePlace | None = None
+    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+class DetectionAccepted(Resource):
+    id: str
+    status: DetectionStatus
+
+
+class PersonBrief(Resource):
+    id: str
+    name: str | None
+    kind: PersonKind
+
+
+class Quality(Resource):
+    """Why a crop can or cannot found an identity."""
+
+    acceptable: bool
+    size_px: int
+    sharpness: float
+    reasons: list[str]
+
+
+class Detection(Resource):
+    id: str
+    camera_id: str
+    captured_at: Utc
+    received_at: Utc
+    status: DetectionStatus
+    reason: str | None = Field(default=None, description="Why it failed or cannot be identified.")
+    person: PersonBrief | None = None
+    confidence: Confidence | None = None
+    quality: Quality | None = None
+    box: BoxBody | None = None
+    frame: FramePlace | None = None
+    track_id: str | None = None
+    visit_id: str | None = None
+
+
+class Assignment(Body):
+    """A person's correction of one detection. Exactly one of the three."""
+
+    person_id: str | None = None
+    new_person: bool = False
+    not_a_face: bool = False
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum((self.person_id is not None, self.new_person, self.not_a_face)) != 1:
+            raise ValueError("give exactly one of person_id, new_person, not_a_face")
+        return self
+
+
+# ---- Persons ------------------------------------------------------------------------------------
+
+
+class PersonCreate(Body):
+    name: Name
+    notes: Annotated[str, StringConstraints(max_length=4000)] = ""
+
+
+class PersonUpdate(Body):
+    """Fields that are left out stay. Naming a stranger makes them known."""
+
+    name: Name | None = None
+    kind: PersonKind | None = None
+    notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
+
+
+class Person(Resource):
+    id: str
+    name: str | None
+    kind: PersonKind
+    notes: str
+    created_at: Utc
+    last_seen_at: Utc | None = None
+    faces: int = Field(description="References that new faces are compared with.")
+    detections: int
+    face_id: str | None = Field(
+        default=None, description="The reference whose picture stands for this person."
+    )
+
+
+class Face(Resource):
+    """One reference of a person."""
+
+    id: str
+    person_id: str
+    origin: Literal["enrolment", "detection"]
+    detection_id: str | None = None
+    created_at: Utc
+
+
+class Merge(Body):
+    """The persons who turn out to be the one in the URL, and cease to exist."""
+
+    person_ids: Annotated[list[str], Field(min_length=1, max_length=100)]
+
+
+class DeletionReceipt(Resource):
+    """What went with a person. It names nobody."""
+
+    person_id: str
+    faces: int
+    detections: int
+    crops: int
+    visits: int
+    alerts: int
+
+
+class IdentifiedFace(Resource):
+    box: BoxBody
+    person: PersonBrief | None
+    confidence: Confidence | None
+    quality: Quality
+
+
+class Identification(Resource):
+    faces: list[IdentifiedFace]
+
+
+# ---- Alerts -------------------------------------------------------------------------------------
+
+
+class Alert(Resource):
+    """One message for one visit of somebody unknown."""
+
+    id: str
+    status: AlertStatus
+    person: PersonBrief | None
+    camera: Camera
+    detection_id: str
+    visit_id: str
+    captured_at: Utc
+    created_at: Utc
+    sent_at: Utc | None = None
+    attempts: int = 0
+    reason: str | None = Field(default=None, description="Why the last attempt to send it failed.")
+
+
+class AlertClaim(Body):
+    """Takes due alerts from the outbox, for `lease_s` seconds."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    lease_s: Annotated[int, Field(ge=5, le=600)] = 60
+
+
+class ClaimedAlert(Alert):
+    """An alert that this sender holds; `claim_token` settles it."""
+
+    claim_token: str
+
+
+class AlertSettlement(Body):
+    """How sending went. With an error the alert is tried again, with back-off."""
+
+    claim_token: str
+    error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+# ---- Figures ------------------------------------------------------------------------------------
+
+
+class Stats(Resource):
+    """Counts since a moment (or ever), and what is in the queues now.
+
+    `persons` counts the distinct people of those detections, `new_persons` those first seen
+    since.
+    """
+
+    detections: int
+    by_status: dict[DetectionStatus, int]
+    persons: int
+    new_persons: int
+    alerts_sent: int
+    queue: int = Field(description="Detections that are not finished yet, of any age.")
+    alerts_unsent: int = Field(description="Alerts that are waiting or being sent, of any age.")
+    oldest_pending_s: float | None = Field(
+        default=None, description="Age of the oldest unfinished detection, in seconds."
+    )
+
+
+class ComponentHealth(Resource):
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Health(Resource):
+    ok: bool
+    components: list[ComponentHealth] = []
+
+
+# ---- Events -------------------------------------------------------------------------------------
+
+EventKind = Literal["detection", "person", "person_removed", "alert"]
+"""`event:` of a server-sent event; `data:` is the Detection, Person, PersonRemoved or Alert."""
+
+
+class PersonRemoved(Resource):
+    id: str
+    merged_into: str | None = None
+
+
+def utc_now() -> datetime:
+    """This moment, aware, in UTC."""
+    return datetime.now(UTC)
