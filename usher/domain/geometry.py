@@ -52,9 +52,7 @@ class Box:
         ValueError
             If no part of it lies inside.
         """
-        return Box(
-            max(self.x1, 0), max(self.y1, 0), min(self.x2, width), min(self.y2, height)
-        )
+        return Box(max(self.x1, 0), max(self.y1, 0), min(self.x2, width), min(self.y2, height))
 
     def shifted(self, dx: int, dy: int) -> Box:
         return Box(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)

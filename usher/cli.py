@@ -1,0 +1,75 @@
+"""The command line. Each command is loaded when it is asked for.
+
+So `usher detect` runs where only the detector's packages are installed, and `--help` is quick.
+This module and `usher.up` are the outermost layer: nothing imports them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+import typer
+from rich.console import Console
+
+from usher.domain.errors import UsherError
+
+
+class _Lazy(NamedTuple):
+    module: str
+    extra: str
+    help: str
+
+
+_COMMANDS = {
+    "up": _Lazy("usher.up", "all", "Run everything on this machine."),
+    "detect": _Lazy("services.detector.command", "detector", "Find faces and upload them."),
+    "api": _Lazy("services.api.command", "api", "Serve the REST API and the panel."),
+    "classify": _Lazy("services.classifier.command", "classifier", "Say who each face is."),
+    "notify": _Lazy("services.notifier.command", "notifier", "Send alerts to managers."),
+}
+
+
+class _LazyGroup(typer.core.TyperGroup):
+    """A command group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        lazy = _COMMANDS.get(cmd_name)
+        if lazy is None:
+            return None
+        try:
+            module = importlib.import_module(lazy.module)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"`usher {cmd_name}` needs the package {error.name}: "
+                f"install usher with the extra [{lazy.extra}]"
+            ) from error
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])
+
+
+_app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, rich_markup_mode=None)
+
+
+@_app.callback()
+def _root() -> None:
+    """Usher: face recognition for the cameras of a place."""
+
+
+def app() -> None:
+    """Run the command line: an error that Usher foresaw is one line and exit status 1."""
+    try:
+        _app()
+    except UsherError as error:
+        Console(stderr=True).print(f"usher: {error}", style="bold red", markup=False)
+        sys.exit(1)

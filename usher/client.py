@@ -1,0 +1,186 @@
+"""The typed HTTP client of our own REST API, for the detector, the notifier and `usher up`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2
+from pydantic import BaseModel
+
+from usher.domain import errors
+from usher.wire import (
+    API_PREFIX,
+    IDEMPOTENCY_HEADER,
+    Alert,
+    AlertClaim,
+    AlertSettlement,
+    Body,
+    ClaimedAlert,
+    Detection,
+    DetectionAccepted,
+    DetectionMetadata,
+    Health,
+    Page,
+    Person,
+    PersonUpdate,
+    Stats,
+)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_BY_CODE: Mapping[str, type[errors.UsherError]] = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.UsherError)
+}
+_DEFAULT_RETRY_AFTER_S = 5
+
+
+class UsherClient:
+    """A synchronous client; one instance a thread.
+
+    Parameters
+    ----------
+    api_url
+        Where the API listens, such as `http://127.0.0.1:8000`.
+    key
+        A device's or the notifier's key, sent as a bearer token.
+    timeout_s
+        For connecting and for each read.
+    transport
+        Replaces the network in tests.
+
+    Raises
+    ------
+    Unavailable
+        From every method, where the API does not answer or answers 5xx.
+    UsherError
+        From every method, the kind that the API's problem details name.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx2.Client(
+            base_url=api_url, headers=headers, timeout=timeout_s, transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def upload_detection(
+        self, image: bytes, metadata: DetectionMetadata, *, idempotency_key: str
+    ) -> DetectionAccepted:
+        """Upload one crop (JPEG or PNG). Repeating it with the same key stores nothing twice."""
+        response = self._request(
+            "POST",
+            "/detections",
+            files={"image": ("crop", image)},
+            data={"metadata": metadata.model_dump_json(exclude_none=True)},
+            headers={IDEMPOTENCY_HEADER: idempotency_key},
+        )
+        return DetectionAccepted.model_validate_json(response.content)
+
+    def detections(self, *, limit: int = 50, **filters: str) -> Page[Detection]:
+        """The newest detections; filters as the API names them."""
+        return self._get(Page[Detection], "/detections", {"limit": limit, **filters})
+
+    def detection(self, detection_id: str) -> Detection:
+        return self._get(Detection, f"/detections/{detection_id}")
+
+    def detection_image(self, detection_id: str) -> bytes:
+        """The stored crop, as JPEG."""
+        return self._request("GET", f"/detections/{detection_id}/image").content
+
+    def persons(self, *, limit: int = 50, **filters: str) -> Page[Person]:
+        return self._get(Page[Person], "/persons", {"limit": limit, **filters})
+
+    def person(self, person_id: str) -> Person:
+        return self._get(Person, f"/persons/{person_id}")
+
+    def update_person(self, person_id: str, update: PersonUpdate) -> Person:
+        return self._send(Person, "PATCH", f"/persons/{person_id}", update)
+
+    def alerts(self, *, limit: int = 50, **filters: str) -> Page[Alert]:
+        return self._get(Page[Alert], "/alerts", {"limit": limit, **filters})
+
+    def claim_alerts(self, claim: AlertClaim) -> list[ClaimedAlert]:
+        """Take due alerts from the outbox, oldest first."""
+        return self._send(Page[ClaimedAlert], "POST", "/alerts/claim", claim).items
+
+    def settle_alert(self, alert_id: str, settlement: AlertSettlement) -> Alert:
+        """Say how sending went: sent, or an error after which it is tried again."""
+        return self._send(Alert, "POST", f"/alerts/{alert_id}/settle", settlement)
+
+    def stats(self, *, since: datetime | None = None) -> Stats:
+        return self._get(Stats, "/stats", {"since": since.isoformat()} if since else {})
+
+    def is_ready(self) -> bool:
+        """Whether the API and what it depends on answer."""
+        try:
+            response = self._http.get("/readyz")
+            return response.is_success and Health.model_validate_json(response.content).ok
+        except (httpx2.TransportError, ValueError):
+            return False
+
+    def _get(
+        self, model: type[Model], path: str, params: Mapping[str, str | int] | None = None
+    ) -> Model:
+        return model.model_validate_json(self._request("GET", path, params=params).content)
+
+    def _send(self, model: type[Model], method: str, path: str, body: Body) -> Model:
+        response = self._request(
+            method, path, json=body.model_dump(mode="json", exclude_unset=True)
+        )
+        return model.model_validate_json(response.content)
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            response = self._http.request(method, API_PREFIX + path, **options)
+        except httpx2.TransportError as error:
+            raise errors.Unavailable(
+                f"the API at {self._http.base_url} does not answer ({error}); is it running?"
+            ) from error
+        if not response.is_success:
+            raise _error_of(response)
+        return response
+
+
+def _error_of(response: httpx2.Response) -> errors.UsherError:
+    """The error that a response's problem details name."""
+    try:
+        problem = json.loads(response.content)
+        code, detail = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        code, detail = "", f"the API answered {response.status_code}"
+    if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+        return errors.TooManyRequests(detail, retry_after_s=_retry_after_s(response))
+    if response.is_server_error:
+        return errors.Unavailable(detail)
+    return _BY_CODE.get(code, errors.InvalidInput)(detail)
+
+
+def _retry_after_s(response: httpx2.Response) -> int:
+    value = response.headers.get("Retry-After", "")
+    return int(value) if value.isdecimal() else _DEFAULT_RETRY_AFTER_S
