@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
 import typer
 from rich.console import Console
 
-from usher.domain.errors import UsherError
+from usher.domain.errors import ConfigurationError, UsherError
 
 
 class _Lazy(NamedTuple):
@@ -33,19 +32,22 @@ _COMMANDS = {
 
 
 class _LazyGroup(typer.core.TyperGroup):
-    """A command group that imports a command's module when the command is used."""
+    """A command group that imports a command's module when the command is used.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    `Any` stands for the types of the click that typer brings along and does not export.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         lazy = _COMMANDS.get(cmd_name)
         if lazy is None:
             return None
         try:
             module = importlib.import_module(lazy.module)
         except ModuleNotFoundError as error:
-            raise click.ClickException(
+            raise ConfigurationError(
                 f"`usher {cmd_name}` needs the package {error.name}: "
                 f"install usher with the extra [{lazy.extra}]"
             ) from error
@@ -53,7 +55,7 @@ class _LazyGroup(typer.core.TyperGroup):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in _COMMANDS.items()])
 
