@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from usher.domain.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -43,3 +46,21 @@ class Settings(BaseSettings):
     )
     identity_fixed_distance: float = Field(0.6, gt=0, lt=2)
     visit_gap_s: float = Field(300.0, gt=0, description="Quiet seconds that end a visit.")
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment and `.env`; what is given and not None goes first.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value cannot be right; the message names its variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"USHER_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise ConfigurationError(f"the settings cannot work: {wrong}") from error

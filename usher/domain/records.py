@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usher.domain.face import FaceQuality
+from usher.domain.geometry import Box
+
+Vector = NDArray[np.float32]
+"""A face's embedding: float32, shape (128,) for dlib's network."""
 
 
 class DetectionStatus(StrEnum):
     """Where a detection stands on its way.
 
-    pending → embedded → classified | unidentifiable; any → failed after five attempts.
+    pending → embedded → classified or unidentifiable; failed after five attempts. A person's
+    correction can make it `not_a_face`.
     """
 
     PENDING = "pending"
@@ -17,6 +30,9 @@ class DetectionStatus(StrEnum):
     UNIDENTIFIABLE = "unidentifiable"
     FAILED = "failed"
     NOT_A_FACE = "not_a_face"
+
+
+UNFINISHED = (DetectionStatus.PENDING, DetectionStatus.EMBEDDED)
 
 
 class PersonKind(StrEnum):
@@ -36,10 +52,9 @@ class Confidence(StrEnum):
 
 
 class AlertStatus(StrEnum):
-    """pending → sending (leased to a sender) → sent; failed after too many attempts."""
+    """pending → sent, or failed after too many attempts."""
 
     PENDING = "pending"
-    SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
 
@@ -56,3 +71,135 @@ class Role(StrEnum):
     VIEWER = "viewer"
     DEVICE = "device"
     NOTIFIER = "notifier"
+
+
+@dataclass(frozen=True, slots=True)
+class FramePlace:
+    """Where a face lay in the camera's frame, and how large that frame was, in pixels."""
+
+    box: Box
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A vector and the model that made it. Vectors of different models are never compared."""
+
+    model: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One face in one picture: a row of the detection log.
+
+    `crop` is the key of its picture in the crop store; `box` and `landmarks` are in pixels of that
+    picture. `content_sha256` is of what was uploaded, so that a repeat can be told from a clash.
+    """
+
+    id: str
+    camera_id: str
+    device_id: str
+    idempotency_key: str
+    content_sha256: str
+    captured_at: datetime
+    received_at: datetime
+    crop: str
+    status: DetectionStatus = DetectionStatus.PENDING
+    box: Box | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    frame: FramePlace | None = None
+    score: float | None = None
+    track_id: str | None = None
+    attempts: int = 0
+    reason: str | None = None
+    embedding: Embedding | None = None
+    quality: FaceQuality | None = None
+    person_id: str | None = None
+    confidence: Confidence | None = None
+    visit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody: named, or a stranger who may come back."""
+
+    id: str
+    kind: PersonKind
+    created_at: datetime
+    name: str | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """A reference: one vector that stands for a person."""
+
+    id: str
+    person_id: str
+    embedding: Embedding
+    crop: str
+    origin: Literal["enrolment", "detection"]
+    created_at: datetime
+    detection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A person's detections at one camera, until a quiet gap."""
+
+    id: str
+    person_id: str
+    camera_id: str
+    started_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An intent to tell somebody about a visit: an entry of the outbox."""
+
+    id: str
+    visit_id: str
+    person_id: str
+    camera_id: str
+    detection_id: str
+    captured_at: datetime
+    created_at: datetime
+    status: AlertStatus = AlertStatus.PENDING
+    attempts: int = 0
+    sent_at: datetime | None = None
+    reason: str | None = None
+    claim_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """A camera, known from its first detection on."""
+
+    id: str
+    name: str
+    managers: tuple[str, ...] = ()
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Something that holds a key: an edge detector, or the notifier."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody who signs in to the panel."""
+
+    id: str
+    username: str
+    role: Role
+    password_hash: str = field(repr=False)

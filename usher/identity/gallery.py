@@ -1,0 +1,64 @@
+"""The references of every person, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usher.domain.records import Face, Vector
+
+
+class Match(NamedTuple):
+    """The reference nearest to a probe. A lower distance is closer."""
+
+    person_id: str
+    distance: float
+
+
+class Gallery:
+    """Vectors of one model and whose they are; exact nearest neighbour by Euclidean distance.
+
+    Parameters
+    ----------
+    model
+        The id of the model whose vectors are compared here. Faces of others are left out.
+    """
+
+    def __init__(self, model: str, faces: Iterable[Face] = ()) -> None:
+        self.model = model
+        kept = [face for face in faces if face.embedding.model == model]
+        self._person_ids = [face.person_id for face in kept]
+        self._vectors: NDArray[np.float32] = (
+            np.stack([face.embedding.vector for face in kept])
+            if kept
+            else np.empty((0, 0), dtype=np.float32)
+        )
+
+    def __len__(self) -> int:
+        return len(self._person_ids)
+
+    def add(self, person_id: str, vector: Vector) -> None:
+        """Add one reference. The room doubles when it is full, so adding stays cheap."""
+        used = len(self._person_ids)
+        if used == len(self._vectors):
+            room = np.zeros((max(64, 2 * used), len(vector)), dtype=np.float32)
+            room[:used] = self._vectors[:used] if used else room[:0]
+            self._vectors = room
+        self._vectors[used] = vector
+        self._person_ids.append(person_id)
+
+    def references_of(self, person_id: str) -> int:
+        """How many references a person has here."""
+        return self._person_ids.count(person_id)
+
+    def nearest(self, probe: Vector) -> Match | None:
+        """The nearest reference to a probe of shape (D,), or None where there is none."""
+        used = len(self._person_ids)
+        if not used:
+            return None
+        squared = ((self._vectors[:used] - probe) ** 2).sum(axis=1)
+        best = int(squared.argmin())
+        return Match(self._person_ids[best], float(np.sqrt(squared[best])))

@@ -1,0 +1,122 @@
+"""Who may come in: users, their sessions, devices with keys, and failed attempts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pymongo.errors import DuplicateKeyError
+
+from usher.domain.errors import Conflict, NotFound
+from usher.domain.records import Device, User
+from usher.storage.database import Database
+from usher.storage.documents import device_from_document, to_document, user_from_document
+
+
+def secret_hash(secret: str) -> str:
+    """SHA-256 of a key or session token. They are random, so no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Users:
+    """Accounts and their sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._users = database["users"]
+        self._sessions = database["sessions"]
+
+    async def is_empty(self) -> bool:
+        return await self._users.find_one({}, {"_id": 1}) is None
+
+    async def insert(self, user: User) -> None:
+        """Raises Conflict where the name is taken."""
+        try:
+            await self._users.insert_one(to_document(user))
+        except DuplicateKeyError as error:
+            raise Conflict(f"there is a user {user.username!r} already") from error
+
+    async def by_name(self, username: str) -> User | None:
+        document = await self._users.find_one({"username": username})
+        return user_from_document(document) if document else None
+
+    async def open_session(
+        self, token: str, user: User, *, csrf_token: str, expires_at: datetime
+    ) -> None:
+        """Keep a session; of its token only the hash."""
+        await self._sessions.insert_one(
+            {
+                "_id": secret_hash(token),
+                "user_id": user.id,
+                "csrf_token": csrf_token,
+                "expires_at": expires_at,
+            }
+        )
+
+    async def of_session(self, token: str, *, now: datetime) -> tuple[User, str] | None:
+        """The user of a session that has not expired, and its CSRF token."""
+        session = await self._sessions.find_one(
+            {"_id": secret_hash(token), "expires_at": {"$gt": now}}
+        )
+        if session is None:
+            return None
+        document = await self._users.find_one({"_id": session["user_id"]})
+        return (user_from_document(document), session["csrf_token"]) if document else None
+
+    async def close_session(self, token: str) -> None:
+        await self._sessions.delete_one({"_id": secret_hash(token)})
+
+    async def change_password(self, user: User, password_hash: str) -> None:
+        """Set a new password and end every session of the user."""
+        await self._users.update_one({"_id": user.id}, {"$set": {"password_hash": password_hash}})
+        await self._sessions.delete_many({"user_id": user.id})
+
+
+class SignInFailures:
+    """Failed sign-ins, kept for 15 minutes (an index expires them), also across restarts."""
+
+    def __init__(self, database: Database) -> None:
+        self._failures = database["sign_in_failures"]
+
+    async def count(self, keys: Sequence[str], *, now: datetime, window: timedelta) -> int:
+        """How many there were lately under any of those keys."""
+        return await self._failures.count_documents(
+            {"keys": {"$in": list(keys)}, "at": {"$gt": now - window}}
+        )
+
+    async def add(self, keys: Sequence[str], *, now: datetime) -> None:
+        await self._failures.insert_one({"keys": list(keys), "at": now})
+
+    async def forget(self, key: str) -> None:
+        await self._failures.delete_many({"keys": key})
+
+
+class Devices:
+    """Things that hold a key. Of a key only the hash is kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._devices = database["devices"]
+
+    async def insert(self, device: Device, key: str) -> None:
+        """Raises Conflict where the key is another device's."""
+        try:
+            await self._devices.insert_one({**to_document(device), "key_hash": secret_hash(key)})
+        except DuplicateKeyError as error:
+            raise Conflict("that key belongs to a device already") from error
+
+    async def by_key(self, key: str) -> Device | None:
+        document = await self._devices.find_one({"key_hash": secret_hash(key)})
+        return device_from_document(document) if document else None
+
+    async def saw(self, device_id: str, moment: datetime) -> None:
+        await self._devices.update_one({"_id": device_id}, {"$max": {"last_seen_at": moment}})
+
+    async def all(self) -> list[Device]:
+        documents = await self._devices.find().sort([("created_at", 1), ("_id", 1)]).to_list()
+        return [device_from_document(document) for document in documents]
+
+    async def delete(self, device_id: str) -> None:
+        """Raises NotFound where there is none."""
+        result = await self._devices.delete_one({"_id": device_id})
+        if not result.deleted_count:
+            raise NotFound(f"there is no device {device_id}")

@@ -1,0 +1,79 @@
+"""Where pictures of faces are kept: files on disk, one a record."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from usher.domain.errors import NotFound
+from usher.domain.identifiers import new_id
+
+_KEY = re.compile(r"[0-9a-f]{24}")
+
+
+class CropStore:
+    """JPEG files under a directory, named by keys that the store makes itself.
+
+    A crop belongs to one record alone, so deleting the record can delete the crop without asking
+    who else holds it. Methods block: call them in a thread.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put(self, jpeg: bytes) -> str:
+        """Keep a picture; when this returns its key, the picture is safely on disk."""
+        key = new_id()
+        path = self._path(key)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        temporary = path.with_suffix(".part")
+        with temporary.open("xb") as file:
+            file.write(jpeg)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        _sync_directory(path.parent)
+        _sync_directory(self._directory)
+        return key
+
+    def get(self, key: str) -> bytes:
+        """The picture of that key.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no picture {key}") from error
+
+    def delete(self, key: str) -> None:
+        """Forget a picture; one that is gone already is fine."""
+        self._path(key).unlink(missing_ok=True)
+
+    def keys_older_than(self, age_s: float) -> Iterator[str]:
+        """Keys of pictures that were last written longer ago than `age_s` seconds."""
+        limit = time.time() - age_s
+        for path in self._directory.glob("*/*.jpg"):
+            if path.stat().st_mtime < limit:
+                yield path.stem
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise NotFound(f"there is no picture {key!r}")
+        return self._directory / key[:2] / f"{key}.jpg"
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable, not only the files' contents."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

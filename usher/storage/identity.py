@@ -1,0 +1,424 @@
+"""Every change of who is who, each in one transaction.
+
+The document `settings/gallery` has a version that each change raises. The classifier decides
+against the gallery of one version and commits only while that version stands; a manager's merge or
+naming raises it. So MongoDB itself keeps identity changes one after the other, whoever makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from usher.domain.errors import Conflict, LeaseLost, NotFound
+from usher.domain.identifiers import new_id, new_person_id
+from usher.domain.records import (
+    Alert,
+    Confidence,
+    Detection,
+    DetectionStatus,
+    Face,
+    Person,
+    PersonKind,
+    Visit,
+)
+from usher.storage.database import Database, Session, in_transaction
+from usher.storage.documents import (
+    detection_from_document,
+    milliseconds,
+    person_from_document,
+    to_document,
+    visit_from_document,
+)
+from usher.storage.leases import Lease, Leases
+from usher.storage.people import People
+
+ANOTHER_VERSION = "somebody else has changed who is who: decide again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What the classifier decided about one detection.
+
+    `person_id` is None where it cannot be identified. `founds` makes the person, `reference` keeps
+    the face as one of theirs.
+    """
+
+    detection: Detection
+    person_id: str | None
+    confidence: Confidence | None = None
+    founds: bool = False
+    reference: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What went with a person, and the keys of the crops that must go too."""
+
+    faces: int
+    detections: int
+    visits: int
+    alerts: int
+    crops: frozenset[str]
+
+
+class Identity:
+    """Transactions over persons, faces, detections, visits and alerts.
+
+    Parameters
+    ----------
+    visit_gap_s
+        Quiet seconds that end a visit.
+    """
+
+    def __init__(self, database: Database, *, visit_gap_s: float) -> None:
+        self._database = database
+        self._persons = database["persons"]
+        self._faces = database["faces"]
+        self._detections = database["detections"]
+        self._visits = database["visits"]
+        self._alerts = database["alerts"]
+        self._people = People(database)
+        self._leases = Leases(database)
+        self._gap = timedelta(seconds=visit_gap_s)
+
+    async def version(self) -> int:
+        """The gallery's version now."""
+        document = await self._database["settings"].find_one({"_id": "gallery"})
+        return int(document["version"]) if document else 0
+
+    # ---- The classifier's side -------------------------------------------------------------------
+
+    async def commit(
+        self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
+    ) -> int:
+        """Write decisions, their persons, visits and alert intents: all or nothing.
+
+        Returns
+        -------
+        int
+            The gallery's new version.
+
+        Raises
+        ------
+        LeaseLost
+            If the lease has changed hands, or the gallery has another version than the decisions
+            were made against. Nothing is written.
+        """
+
+        async def work(session: Session) -> int:
+            await self._leases.hold(lease, lease_s=lease_s, session=session)
+            following = await self._raise_version(session, expected=version)
+            for assignment in assignments:
+                await self._assign(assignment, session)
+            return following
+
+        return await in_transaction(self._database, work)
+
+    async def _assign(self, assignment: Assignment, session: Session) -> None:
+        detection, person_id = assignment.detection, assignment.person_id
+        if person_id is None:
+            await self._finish(detection, session, status=DetectionStatus.UNIDENTIFIABLE)
+            return
+        if assignment.founds:
+            await self._insert_stranger(person_id, detection.received_at, session)
+        if assignment.reference:
+            await self._insert_reference(detection, person_id, session)
+        visit_id = await self._visit(detection, person_id, session)
+        await self._finish(
+            detection,
+            session,
+            status=DetectionStatus.CLASSIFIED,
+            person_id=person_id,
+            confidence=assignment.confidence,
+            visit_id=visit_id,
+        )
+
+    async def _finish(self, detection: Detection, session: Session, **changes: Any) -> None:
+        result = await self._detections.update_one(
+            {"_id": detection.id, "status": DetectionStatus.EMBEDDED},
+            {"$set": changes},
+            session=session,
+        )
+        if not result.matched_count:
+            raise LeaseLost(f"detection {detection.id} is no longer waiting to be assigned")
+
+    # ---- A manager's side ------------------------------------------------------------------------
+
+    async def create_person(self, person: Person) -> None:
+        async def work(session: Session) -> None:
+            await self._raise_version(session)
+            await self._persons.insert_one(to_document(person), session=session)
+
+        await in_transaction(self._database, work)
+
+    async def update_person(self, person_id: str, changes: dict[str, Any]) -> Person:
+        """Change fields of a person. Raises NotFound where there is none."""
+
+        async def work(session: Session) -> Person:
+            await self._raise_version(session)
+            document = await self._persons.find_one_and_update(
+                {"_id": person_id},
+                {"$set": changes},
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            if document is None:
+                raise NotFound(f"there is no person {person_id}")
+            return person_from_document(document)
+
+        return await in_transaction(self._database, work)
+
+    async def add_face(self, face: Face) -> None:
+        """Enrol a reference. Raises NotFound where its person does not exist."""
+
+        async def work(session: Session) -> None:
+            await self._raise_version(session)
+            await self._people.get(face.person_id, session=session)
+            await self._faces.insert_one(to_document(face), session=session)
+
+        await in_transaction(self._database, work)
+
+    async def remove_face(self, person_id: str, face_id: str) -> Face:
+        """Forget a reference and give it back, for its crop's sake. Raises NotFound."""
+        face = await self._people.face(person_id, face_id)
+
+        async def work(session: Session) -> None:
+            await self._raise_version(session)
+            await self._faces.delete_one({"_id": face_id}, session=session)
+
+        await in_transaction(self._database, work)
+        return face
+
+    async def merge(self, into: str, others: Sequence[str]) -> Person:
+        """Fold other persons into one, who takes over a name where there is none yet.
+
+        Raises
+        ------
+        NotFound
+            If one of them does not exist.
+        Conflict
+            If somebody is to be merged with themselves.
+        """
+        if into in others:
+            raise Conflict("a person cannot be merged with themselves")
+
+        async def work(session: Session) -> Person:
+            await self._raise_version(session)
+            target = await self._people.get(into, session=session)
+            folded = [await self._people.get(other, session=session) for other in others]
+            theirs = {"person_id": {"$in": list(others)}}
+            for collection in (self._faces, self._detections, self._visits, self._alerts):
+                await collection.update_many(theirs, {"$set": {"person_id": into}}, session=session)
+            await self._persons.delete_many({"_id": {"$in": list(others)}}, session=session)
+            merged = _inheriting(target, folded)
+            await self._persons.replace_one({"_id": into}, to_document(merged), session=session)
+            return merged
+
+        return await in_transaction(self._database, work)
+
+    async def delete_person(self, person_id: str) -> Removal:
+        """Remove a person with everything that is about them. Raises NotFound."""
+
+        async def work(session: Session) -> Removal:
+            await self._raise_version(session)
+            await self._people.get(person_id, session=session)
+            theirs = {"person_id": person_id}
+            crops: set[str] = set()
+            for collection in (self._faces, self._detections):
+                crops.update(await collection.distinct("crop", theirs, session=session))
+            removed = [
+                (await collection.delete_many(theirs, session=session)).deleted_count
+                for collection in (self._faces, self._detections, self._visits, self._alerts)
+            ]
+            await self._persons.delete_one({"_id": person_id}, session=session)
+            faces, detections, visits, alerts = removed
+            return Removal(
+                faces=faces,
+                detections=detections,
+                visits=visits,
+                alerts=alerts,
+                crops=frozenset(crops),
+            )
+
+        return await in_transaction(self._database, work)
+
+    async def correct(self, detection_id: str, person_id: str | None) -> Detection:
+        """Give a detection to a person, or to nobody because it shows no face.
+
+        The face stops being anybody else's reference, and becomes one of the person's where its
+        quality allows it: a person has confirmed it.
+
+        Raises
+        ------
+        NotFound
+            If there is no such detection or person.
+        """
+
+        async def work(session: Session) -> Detection:
+            await self._raise_version(session)
+            document = await self._detections.find_one({"_id": detection_id}, session=session)
+            if document is None:
+                raise NotFound(f"there is no detection {detection_id}")
+            detection = detection_from_document(document)
+            await self._faces.delete_many({"detection_id": detection_id}, session=session)
+            await self._leave_visit(detection, session)
+            changes = await self._correction(detection, person_id, session)
+            corrected = await self._detections.find_one_and_update(
+                {"_id": detection_id},
+                {"$set": {**changes, "confidence": None, "reason": None, "claim_token": None}},
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            if corrected is None:
+                raise NotFound(f"there is no detection {detection_id}")
+            return detection_from_document(corrected)
+
+        return await in_transaction(self._database, work)
+
+    async def correct_to_new(self, detection_id: str) -> Detection:
+        """Give a detection to a new stranger. Raises NotFound."""
+        person = Person(
+            id=new_person_id(), kind=PersonKind.UNKNOWN, created_at=milliseconds(_now())
+        )
+        await self.create_person(person)
+        return await self.correct(detection_id, person.id)
+
+    async def _correction(
+        self, detection: Detection, person_id: str | None, session: Session
+    ) -> dict[str, Any]:
+        if person_id is None:
+            status = DetectionStatus.NOT_A_FACE
+            return {"status": status, "person_id": None, "visit_id": None}
+        await self._people.get(person_id, session=session)
+        if detection.embedding and detection.quality and detection.quality.acceptable:
+            await self._insert_reference(detection, person_id, session)
+        return {
+            "status": DetectionStatus.CLASSIFIED,
+            "person_id": person_id,
+            "visit_id": await self._visit(detection, person_id, session, alert=False),
+        }
+
+    # ---- Parts -----------------------------------------------------------------------------------
+
+    async def _raise_version(self, session: Session, *, expected: int | None = None) -> int:
+        """Raise the gallery's version; a concurrent identity change makes this one wait or fail."""
+        query = {"_id": "gallery"} if expected is None else {"_id": "gallery", "version": expected}
+        document = await self._database["settings"].find_one_and_update(
+            query,
+            {"$inc": {"version": 1}},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if document is None:
+            raise LeaseLost(ANOTHER_VERSION)
+        return int(document["version"])
+
+    async def _insert_stranger(self, person_id: str, when: datetime, session: Session) -> None:
+        person = Person(id=person_id, kind=PersonKind.UNKNOWN, created_at=when)
+        await self._persons.insert_one(to_document(person), session=session)
+
+    async def _insert_reference(
+        self, detection: Detection, person_id: str, session: Session
+    ) -> None:
+        if detection.embedding is None:
+            raise Conflict(f"detection {detection.id} has no vector yet")
+        face = Face(
+            id=new_id(),
+            person_id=person_id,
+            embedding=detection.embedding,
+            crop=detection.crop,
+            origin="detection",
+            created_at=detection.captured_at,
+            detection_id=detection.id,
+        )
+        await self._faces.insert_one(to_document(face), session=session)
+
+    async def _visit(
+        self, detection: Detection, person_id: str, session: Session, *, alert: bool = True
+    ) -> str:
+        """Join the detection to the person's visit at its camera, or begin one."""
+        moment = detection.captured_at
+        document = await self._visits.find_one_and_update(
+            {
+                "person_id": person_id,
+                "camera_id": detection.camera_id,
+                "started_at": {"$lte": moment + self._gap},
+                "last_at": {"$gte": moment - self._gap},
+            },
+            {
+                "$min": {"started_at": moment},
+                "$max": {"last_at": moment},
+                "$inc": {"detections": 1},
+            },
+            sort=[("last_at", -1)],
+            session=session,
+        )
+        if document is not None:
+            return visit_from_document(document).id
+        visit = Visit(
+            id=new_id(),
+            person_id=person_id,
+            camera_id=detection.camera_id,
+            started_at=moment,
+            last_at=moment,
+        )
+        await self._visits.insert_one({**to_document(visit), "detections": 1}, session=session)
+        if alert:
+            await self._intend_alert(visit, detection, session)
+        return visit.id
+
+    async def _leave_visit(self, detection: Detection, session: Session) -> None:
+        """Take the detection out of its visit, which goes when nothing is left of it."""
+        if detection.visit_id is None:
+            return
+        document = await self._visits.find_one_and_update(
+            {"_id": detection.visit_id},
+            {"$inc": {"detections": -1}},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        if document is not None and document["detections"] <= 0:
+            await self._visits.delete_one({"_id": detection.visit_id}, session=session)
+            await self._alerts.delete_many({"visit_id": detection.visit_id}, session=session)
+
+    async def _intend_alert(self, visit: Visit, detection: Detection, session: Session) -> None:
+        """One alert a visit, for strangers alone."""
+        person = await self._people.get(visit.person_id, session=session)
+        if person.kind is not PersonKind.UNKNOWN:
+            return
+        now = milliseconds(_now())
+        alert = Alert(
+            id=new_id(),
+            visit_id=visit.id,
+            person_id=visit.person_id,
+            camera_id=visit.camera_id,
+            detection_id=detection.id,
+            captured_at=detection.captured_at,
+            created_at=now,
+        )
+        await self._alerts.insert_one({**to_document(alert), "available_at": now}, session=session)
+
+
+def _inheriting(target: Person, folded: Sequence[Person]) -> Person:
+    """The target, with the first name among the others where it has none."""
+    if target.name is not None:
+        return target
+    named = next((person for person in folded if person.name is not None), None)
+    if named is None:
+        return target
+    return Person(
+        id=target.id,
+        kind=named.kind,
+        created_at=target.created_at,
+        name=named.name,
+        notes=target.notes or named.notes,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,95 @@
+"""Leases: who may do a piece of work now, by the database's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pymongo import ReturnDocument
+
+from usher.domain.errors import LeaseLost
+from usher.storage.database import Database, Session
+from usher.storage.documents import Document
+
+ASSIGN = "assign"
+"""The lease under which one worker at a time says who is who."""
+
+FREE = {"$expr": {"$lte": ["$available_at", "$$NOW"]}}
+"""Selects what nobody holds now: its lease or its back-off has run out."""
+
+
+def available_in(seconds: float | Document) -> Document:
+    """The `available_at` of what is held for so many seconds from now (update pipelines only).
+
+    `$$NOW` is the server's clock, so workers with clocks of their own agree.
+    """
+    amount = {"$multiply": [seconds, 1000]} if isinstance(seconds, dict) else int(seconds * 1000)
+    return {
+        "$dateAdd": {
+            "startDate": "$$NOW",
+            "unit": "millisecond",
+            "amount": {"$toLong": amount},
+        }
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to do something alone for a while.
+
+    `token` grows with every change of hands, so that a holder who was away is recognised.
+    """
+
+    name: str
+    owner: str
+    token: int
+
+
+class Leases:
+    """Named leases in MongoDB."""
+
+    def __init__(self, database: Database) -> None:
+        self._leases = database["leases"]
+
+    async def acquire(self, name: str, owner: str, *, lease_s: float) -> Lease | None:
+        """Take or keep the lease, or None while somebody else holds it.
+
+        `usher.storage.schema` makes the documents of all leases.
+        """
+        changes_hands = {"$ne": ["$owner", owner]}
+        document = await self._leases.find_one_and_update(
+            {"_id": name, "$or": [{"owner": owner}, FREE]},
+            [
+                {
+                    "$set": {
+                        "token": {"$add": ["$token", {"$cond": [changes_hands, 1, 0]}]},
+                        "owner": owner,
+                        "available_at": available_in(lease_s),
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        return Lease(name, owner, document["token"]) if document else None
+
+    async def hold(self, lease: Lease, *, lease_s: float, session: Session) -> None:
+        """Extend the lease inside a transaction, which then commits only if it still is ours.
+
+        Raises
+        ------
+        LeaseLost
+            If it has changed hands.
+        """
+        result = await self._leases.update_one(
+            {"_id": lease.name, "owner": lease.owner, "token": lease.token},
+            [{"$set": {"available_at": available_in(lease_s)}}],
+            session=session,
+        )
+        if not result.matched_count:
+            raise LeaseLost(f"the lease {lease.name!r} has changed hands")
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease back; harmless where it is lost."""
+        await self._leases.update_one(
+            {"_id": lease.name, "owner": lease.owner, "token": lease.token},
+            [{"$set": {"owner": None, "available_at": "$$NOW"}}],
+        )

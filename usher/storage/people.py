@@ -1,0 +1,120 @@
+"""Persons and their faces: reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from usher.domain.errors import NotFound
+from usher.domain.records import Face, Person, PersonKind
+from usher.storage.database import Database, Session
+from usher.storage.documents import Document, face_from_document, person_from_document
+from usher.storage.paging import newest_first
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the other collections say of a person."""
+
+    faces: int = 0
+    detections: int = 0
+    last_seen_at: datetime | None = None
+    face_id: str | None = None
+
+
+class People:
+    """Queries on `persons` and `faces`."""
+
+    def __init__(self, database: Database) -> None:
+        self._persons = database["persons"]
+        self._faces = database["faces"]
+        self._detections = database["detections"]
+
+    async def get(self, person_id: str, *, session: Session | None = None) -> Person:
+        """Raises NotFound where there is none."""
+        document = await self._persons.find_one({"_id": person_id}, session=session)
+        if document is None:
+            raise NotFound(f"there is no person {person_id}")
+        return person_from_document(document)
+
+    async def of_ids(self, person_ids: Sequence[str]) -> dict[str, Person]:
+        """The persons of those ids that exist, by id."""
+        found = await self._persons.find({"_id": {"$in": list(person_ids)}}).to_list()
+        return {document["_id"]: person_from_document(document) for document in found}
+
+    async def strangers(self) -> set[str]:
+        """The ids of everybody who is unknown."""
+        return set(await self._persons.distinct("_id", {"kind": PersonKind.UNKNOWN}))
+
+    async def page(
+        self, *, kind: PersonKind | None, text: str | None, cursor: str | None, limit: int
+    ) -> tuple[list[Person], str | None]:
+        """Persons, the newest first; `text` is part of a name in any case, or an id."""
+        query: Document = {"kind": kind} if kind else {}
+        if text:
+            named = {"name": {"$regex": re.escape(text), "$options": "i"}}
+            query["$or"] = [named, {"_id": text}]
+        documents, following = await newest_first(
+            self._persons, query, by="created_at", cursor=cursor, limit=limit
+        )
+        return [person_from_document(document) for document in documents], following
+
+    async def tallies(self, person_ids: Sequence[str]) -> dict[str, Tally]:
+        """What is known of each of those persons from their faces and detections."""
+        of_them = {"$match": {"person_id": {"$in": list(person_ids)}}}
+        faces = await self._faces.aggregate(
+            [
+                of_them,
+                {"$sort": {"created_at": 1, "_id": 1}},
+                {"$group": {"_id": "$person_id", "n": {"$sum": 1}, "first": {"$first": "$_id"}}},
+            ]
+        )
+        by_face = {row["_id"]: row async for row in faces}
+        seen = await self._detections.aggregate(
+            [
+                of_them,
+                {
+                    "$group": {
+                        "_id": "$person_id",
+                        "n": {"$sum": 1},
+                        "last": {"$max": "$captured_at"},
+                    }
+                },
+            ]
+        )
+        by_detection = {row["_id"]: row async for row in seen}
+        return {
+            person_id: _tally(by_face.get(person_id, {}), by_detection.get(person_id, {}))
+            for person_id in person_ids
+        }
+
+    async def face(self, person_id: str, face_id: str) -> Face:
+        """Raises NotFound where that person has no such face."""
+        document = await self._faces.find_one({"_id": face_id, "person_id": person_id})
+        if document is None:
+            raise NotFound(f"person {person_id} has no face {face_id}")
+        return face_from_document(document)
+
+    async def faces_of(self, person_id: str) -> list[Face]:
+        found = self._faces.find({"person_id": person_id}).sort([("created_at", 1), ("_id", 1)])
+        return [face_from_document(document) for document in await found.to_list()]
+
+    async def faces_of_model(self, model: str) -> list[Face]:
+        """Every reference that a gallery of that model compares with."""
+        found = self._faces.find({"embedding.model": model})
+        return [face_from_document(document) for document in await found.to_list()]
+
+    async def crops_in_use(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that some face holds."""
+        return set(await self._faces.distinct("crop", {"crop": {"$in": list(keys)}}))
+
+
+def _tally(faces: Document, detections: Document) -> Tally:
+    return Tally(
+        faces=faces.get("n", 0),
+        detections=detections.get("n", 0),
+        last_seen_at=detections.get("last"),
+        face_id=faces.get("first"),
+    )

@@ -1,0 +1,124 @@
+"""Indexes, and the schema's version with the path from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from usher.domain.errors import ConfigurationError
+from usher.storage.database import Collection, Database
+from usher.storage.documents import Document
+from usher.storage.leases import ASSIGN
+
+VERSION = 1
+
+Migration = Callable[[Database], Awaitable[None]]
+
+MIGRATIONS: Mapping[int, Migration] = {}
+"""The step to each version from the one before. A step may run twice: a crash repeats it."""
+
+COLLECTIONS = (
+    "detections",
+    "persons",
+    "faces",
+    "visits",
+    "alerts",
+    "cameras",
+    "users",
+    "sessions",
+    "sign_in_failures",
+    "devices",
+    "audit",
+    "settings",
+    "leases",
+)
+
+_INDEXES: Mapping[str, list[IndexModel]] = {
+    "detections": [
+        IndexModel([("device_id", ASCENDING), ("idempotency_key", ASCENDING)], unique=True),
+        IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("person_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)]),
+        IndexModel([("crop", ASCENDING)]),
+    ],
+    "persons": [
+        IndexModel([("kind", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("created_at", ASCENDING)]),
+    ],
+    "faces": [
+        IndexModel([("person_id", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("embedding.model", ASCENDING)]),
+        IndexModel([("detection_id", ASCENDING)]),
+        IndexModel([("crop", ASCENDING)]),
+    ],
+    "visits": [
+        IndexModel([("person_id", ASCENDING), ("camera_id", ASCENDING), ("last_at", DESCENDING)]),
+    ],
+    "alerts": [
+        IndexModel([("visit_id", ASCENDING)], unique=True),
+        IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("person_id", ASCENDING)]),
+        IndexModel([("sent_at", ASCENDING)]),
+    ],
+    "users": [IndexModel([("username", ASCENDING)], unique=True)],
+    "sessions": [
+        IndexModel([("user_id", ASCENDING)]),
+        IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "sign_in_failures": [
+        IndexModel([("keys", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=900),
+    ],
+    "devices": [IndexModel([("key_hash", ASCENDING)], unique=True)],
+    "audit": [IndexModel([("at", DESCENDING)])],
+}
+
+
+async def prepare(database: Database) -> None:
+    """Bring the database to this version: collections, indexes, migrations. Safe to repeat.
+
+    Raises
+    ------
+    ConfigurationError
+        If the data come from a newer Usher.
+    """
+    await _migrate(database)
+    present = set(await database.list_collection_names())
+    for name in COLLECTIONS:
+        if name not in present:
+            # A transaction may not wait for a collection to come into being, so all exist first.
+            await database[name].insert_one({"_id": "placeholder"})
+            await database[name].delete_one({"_id": "placeholder"})
+    for name, indexes in _INDEXES.items():
+        await database[name].create_indexes(indexes)
+    await _ensure(database["settings"], {"_id": "gallery", "version": 0})
+    unheld = {"owner": None, "token": 0, "available_at": datetime.fromtimestamp(0, UTC)}
+    await _ensure(database["leases"], {"_id": ASSIGN, **unheld})
+
+
+async def _migrate(database: Database) -> None:
+    await _ensure(database["settings"], {"_id": "schema", "version": VERSION})
+    document = await database["settings"].find_one({"_id": "schema"})
+    version = int(document["version"]) if document else VERSION
+    if version > VERSION:
+        raise ConfigurationError(
+            f"the database has schema version {version}, this Usher knows {VERSION}: "
+            "run the newer Usher that wrote it"
+        )
+    for step in range(version + 1, VERSION + 1):
+        await MIGRATIONS[step](database)
+        await database["settings"].update_one({"_id": "schema"}, {"$set": {"version": step}})
+
+
+async def _ensure(collection: Collection, document: Document) -> None:
+    """Insert a document unless it is there."""
+    try:
+        await collection.insert_one(document)
+    except DuplicateKeyError:
+        return
