@@ -1,0 +1,81 @@
+"""The application: routes, limits, errors, and the panel beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from services.api.dependencies import READERS
+from services.api.errors import handle_errors
+from services.api.limits import BodyCap
+from services.api.panel import serve_panel
+from services.api.routes import (
+    alerts,
+    cameras,
+    detections,
+    events,
+    health,
+    identify,
+    persons,
+    sessions,
+)
+from services.api.security import SecurityHeaders
+from services.api.state import running_state
+from usher import __version__
+from usher.settings import Settings
+from usher.storage.database import Database
+from usher.wire import API_PREFIX
+
+
+def create_app(settings: Settings, database: Database) -> FastAPI:
+    """The API over a database that `bootstrap` has made ready.
+
+    Parameters
+    ----------
+    settings
+        Where the data and the panel are, and the rule of identity.
+    database
+        Connected on the event loop that will run the application; closed by the caller.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_state(settings, database) as state:
+            app.state.usher = state
+            yield
+
+    app = FastAPI(
+        title="Usher",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(BodyCap)
+    app.add_middleware(SecurityHeaders)
+    handle_errors(app)
+    app.include_router(_version_1())
+    app.include_router(health.router)
+    serve_panel(app, settings.admin_dist)
+    return app
+
+
+def _version_1() -> APIRouter:
+    router = APIRouter(prefix=API_PREFIX)
+    for part in (sessions, detections, persons, identify, alerts, cameras, events):
+        router.include_router(part.router)
+
+    @router.get("/openapi.json", dependencies=[Depends(READERS)], include_in_schema=False)
+    async def openapi() -> dict[str, object]:
+        return describe(router)
+
+    return router
+
+
+def describe(router: APIRouter) -> dict[str, object]:
+    """The OpenAPI document of version 1."""
+    return get_openapi(title="Usher", version=__version__, routes=router.routes)

@@ -1,0 +1,96 @@
+"""What routes ask for: the API's state, and who is asking."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from services.api.state import State
+from usher.domain.errors import NotAuthenticated, PermissionDenied
+from usher.domain.records import Role, User
+from usher.wire import CSRF_HEADER, SESSION_COOKIE, utc_now
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: a user with a session, or a device with a key."""
+
+    id: str
+    role: Role
+    user: User | None = None
+    csrf_token: str | None = None
+
+
+def get_state(request: Request) -> State:
+    state: State = request.app.state.usher
+    return state
+
+
+async def authenticate(request: Request, state: State) -> Principal:
+    """Who is asking.
+
+    Raises
+    ------
+    NotAuthenticated
+        If there is neither a valid key nor a session that has not expired.
+    PermissionDenied
+        If a session's request changes something without its CSRF token.
+    """
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return await _by_key(state, key)
+    token = request.cookies.get(SESSION_COOKIE)
+    if token is None:
+        raise NotAuthenticated("sign in, or send a key as `Authorization: Bearer …`")
+    return await _by_session(request, state, token)
+
+
+async def _by_key(state: State, key: str) -> Principal:
+    device = await state.devices.by_key(key)
+    if device is None:
+        raise NotAuthenticated("this key is not known: it was revoked, or mistyped")
+    return Principal(device.id, device.role)
+
+
+async def _by_session(request: Request, state: State, token: str) -> Principal:
+    found = await state.users.of_session(token, now=utc_now())
+    if found is None:
+        raise NotAuthenticated("the session has ended: sign in again")
+    user, csrf_token = found
+    sent = request.headers.get(CSRF_HEADER, "")
+    if request.method not in _SAFE_METHODS and not secrets.compare_digest(sent, csrf_token):
+        raise PermissionDenied(f"send the session's csrf_token as {CSRF_HEADER}")
+    return Principal(user.id, user.role, user, csrf_token)
+
+
+class Policy:
+    """Lets some roles in. Every route below the API's prefix has one, and a test says so."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles)
+
+    async def __call__(
+        self, request: Request, state: Annotated[State, Depends(get_state)]
+    ) -> Principal:
+        principal = await authenticate(request, state)
+        if principal.role not in self.roles:
+            raise PermissionDenied(f"a {principal.role.value} may not do that")
+        return principal
+
+
+SIGNED_IN = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER)
+READERS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, Role.NOTIFIER)
+MANAGERS = Policy(Role.ADMIN, Role.MANAGER)
+ANSWERERS = Policy(Role.ADMIN, Role.MANAGER, Role.NOTIFIER)
+ADMINS = Policy(Role.ADMIN)
+UPLOADERS = Policy(Role.ADMIN, Role.MANAGER, Role.DEVICE)
+SENDERS = Policy(Role.NOTIFIER)
+
+Api = Annotated[State, Depends(get_state)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=200)]

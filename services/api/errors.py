@@ -1,0 +1,100 @@
+"""How errors reach a client: RFC 9457 problem details, from one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+
+from usher.domain import errors
+from usher.wire import Problem
+
+log = structlog.get_logger()
+
+STATUS: Mapping[type[errors.UsherError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnsupportedImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NoFaceFound: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LeaseLost: HTTPStatus.CONFLICT,
+    errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.SourceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.EmbeddedServerError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The status of each error; a test holds the table complete."""
+
+_RETRY_AFTER_S = 2
+_AWAY = errors.Unavailable("the database does not answer: try again in a moment")
+
+
+def problem_response(error: errors.UsherError) -> Response:
+    """The problem details of an error."""
+    status = STATUS[type(error)]
+    headers = {}
+    if isinstance(error, errors.TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
+    elif isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    elif isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return _problem(status, type(error).__name__, str(error), headers)
+
+
+def _problem(
+    status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    body = Problem(title=status.phrase, status=status, detail=detail, code=code)
+    return JSONResponse(
+        body.model_dump(),
+        status,
+        headers=dict(headers or {}),
+        media_type="application/problem+json",
+    )
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Turn every error of the application into problem details; tracebacks stay in the logs."""
+
+    @app.exception_handler(errors.UsherError)
+    async def foreseen(_: Request, error: errors.UsherError) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(PyMongoError)
+    async def database(_: Request, error: PyMongoError) -> Response:
+        log.warning("the database failed", error=str(error))
+        return problem_response(_AWAY)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidInput", _in_words(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        code = "".join(word.capitalize() for word in status.phrase.split())
+        return _problem(status, code, str(error.detail), error.headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, __: Exception) -> Response:
+        detail = "something went wrong in Usher; its log says what"
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", detail)
+
+
+def _in_words(error: RequestValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+    )

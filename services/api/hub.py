@@ -1,0 +1,59 @@
+"""Server-sent events: changes in the database, passed on to every browser that listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from usher.storage.changes import Change, changes
+from usher.storage.database import Database
+
+_WATCHED = ("detections", "persons", "alerts")
+_ROOM = 1000
+
+
+class Hub:
+    """Fans changes out. A listener that cannot keep up is cut off and connects again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queues: set[asyncio.Queue[Change | None]] = set()
+        self._closed = False
+
+    async def run(self) -> None:
+        """Pass changes on until cancelled."""
+        async for change in changes(self._database, _WATCHED):
+            for queue in tuple(self._queues):
+                self._offer(queue, change)
+
+    async def listen(self) -> AsyncIterator[Change]:
+        """Changes from now on. Ends when the hub closes or the listener falls behind."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(_ROOM)
+        if self._closed:
+            return
+        self._queues.add(queue)
+        try:
+            while (change := await queue.get()) is not None:
+                yield change
+        finally:
+            self._queues.discard(queue)
+
+    def close(self) -> None:
+        """End every listener, so that the server can stop."""
+        self._closed = True
+        for queue in tuple(self._queues):
+            self._cut_off(queue)
+
+    def _offer(self, queue: asyncio.Queue[Change | None], change: Change) -> None:
+        try:
+            queue.put_nowait(change)
+        except asyncio.QueueFull:
+            self._cut_off(queue)
+
+    def _cut_off(self, queue: asyncio.Queue[Change | None]) -> None:
+        self._queues.discard(queue)
+        with suppress(asyncio.QueueEmpty):
+            while True:
+                queue.get_nowait()
+        queue.put_nowait(None)

@@ -1,0 +1,44 @@
+"""Figures for Prometheus: rates and queues, nothing about anybody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from usher.storage.figures import Figures
+
+
+class Metrics:
+    """The API's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.uploads = Counter(
+            "usher_uploads",
+            "Detections uploaded: stored, or repeated with the same key.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._queue = Gauge(
+            "usher_queue_detections", "Detections not finished yet.", registry=self._registry
+        )
+        self._oldest = Gauge(
+            "usher_oldest_unfinished_seconds",
+            "Age of the oldest unfinished detection.",
+            registry=self._registry,
+        )
+        self._unsent = Gauge("usher_alerts_unsent", "Alerts to be sent.", registry=self._registry)
+        self._detections = Gauge(
+            "usher_detections", "Detections by status.", ["status"], registry=self._registry
+        )
+
+    def render(self, figures: Figures, *, now: datetime) -> bytes:
+        """The exposition text, with the queues as they are now."""
+        oldest = figures.oldest_unfinished_at
+        self._queue.set(figures.queue)
+        self._unsent.set(figures.alerts_unsent)
+        self._oldest.set((now - oldest).total_seconds() if oldest else 0)
+        for status, count in figures.by_status.items():
+            self._detections.labels(status).set(count)
+        return generate_latest(self._registry)

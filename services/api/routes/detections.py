@@ -1,0 +1,208 @@
+"""Detections in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import ValidationError
+
+from services.api.dependencies import MANAGERS, READERS, UPLOADERS, Api, Cursor, Limit, Principal
+from services.api.limits import CROP_MAX_BYTES
+from services.api.state import State
+from services.api.uploads import Upload, read_upload
+from services.api.views import box_of, detection_views, one_detection_view
+from usher import wire
+from usher.domain.errors import IdempotencyConflict, InvalidInput
+from usher.domain.geometry import Box
+from usher.domain.identifiers import new_id
+from usher.domain.records import Detection, DetectionStatus, FramePlace
+from usher.storage.detections import DetectionFilter
+from usher.storage.documents import milliseconds
+from usher.vision.align import check_box
+from usher.vision.images import CROP_FORMATS, RgbImage, decode_image, encode_jpeg
+from usher.wire import utc_now
+
+router = APIRouter(prefix="/detections", tags=["detections"])
+
+CROP_MAX_PIXELS = 16_000_000
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias=wire.IDEMPOTENCY_HEADER,
+        min_length=8,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Made once for an upload; a repeat with it stores nothing twice.",
+    ),
+]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": wire.DetectionAccepted, "description": "Stored before."}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["image", "metadata"],
+                        "properties": {
+                            "image": {"type": "string", "format": "binary"},
+                            "metadata": {
+                                "type": "string",
+                                "description": "JSON, as the schema DetectionMetadata says.",
+                            },
+                        },
+                    }
+                }
+            },
+        }
+    },
+)
+async def upload(
+    request: Request,
+    response: Response,
+    principal: Annotated[Principal, Depends(UPLOADERS)],
+    idempotency_key: IdempotencyKey,
+    state: Api,
+) -> wire.DetectionAccepted:
+    """Store a face's picture. The answer comes when picture and record are safe."""
+    form = await read_upload(request, max_bytes=CROP_MAX_BYTES, with_metadata=True)
+    content_sha256 = _digest(form)
+    stored = await state.detections.by_idempotency_key(principal.id, idempotency_key)
+    if stored is None:
+        detection = await _prepared(state, form, principal.id, idempotency_key, content_sha256)
+        if await state.detections.insert(detection):
+            state.metrics.uploads.labels("stored").inc()
+            return wire.DetectionAccepted(id=detection.id, status=detection.status)
+        await asyncio.to_thread(state.crops.delete, detection.crop)
+        stored = await state.detections.by_idempotency_key(principal.id, idempotency_key)
+    if stored is None or stored.content_sha256 != content_sha256:
+        raise IdempotencyConflict(
+            f"{wire.IDEMPOTENCY_HEADER} was used for another upload: make a new one for each"
+        )
+    state.metrics.uploads.labels("repeated").inc()
+    response.status_code = 200
+    return wire.DetectionAccepted(id=stored.id, status=stored.status)
+
+
+@router.get("", dependencies=[Depends(READERS)])
+async def page(
+    state: Api,
+    camera_id: str | None = None,
+    person_id: str | None = None,
+    status: DetectionStatus | None = None,
+    since: Annotated[wire.Utc | None, Query(alias="from")] = None,
+    until: Annotated[wire.Utc | None, Query(alias="to")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> wire.Page[wire.Detection]:
+    """The newest detections first."""
+    selection = DetectionFilter(
+        camera_id=camera_id, person_id=person_id, status=status, since=since, until=until
+    )
+    found, following = await state.detections.page(selection, cursor=cursor, limit=limit)
+    return wire.Page(items=await detection_views(state, found), next_cursor=following)
+
+
+@router.get("/{detection_id}", dependencies=[Depends(READERS)])
+async def one(detection_id: str, state: Api) -> wire.Detection:
+    """One detection."""
+    return await one_detection_view(state, await state.detections.get(detection_id))
+
+
+@router.get("/{detection_id}/image", dependencies=[Depends(READERS)], response_class=Response)
+async def image(detection_id: str, state: Api) -> Response:
+    """The detection's picture, JPEG."""
+    detection = await state.detections.get(detection_id)
+    return picture(await asyncio.to_thread(state.crops.get, detection.crop))
+
+
+@router.post("/{detection_id}/assign")
+async def assign(
+    detection_id: str,
+    assignment: wire.Assignment,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> wire.Detection:
+    """Correct who a detection shows: this person, somebody new, or no face at all."""
+    if assignment.new_person:
+        corrected = await state.identity.correct_to_new(detection_id)
+    else:
+        corrected = await state.identity.correct(detection_id, assignment.person_id)
+    await state.audit.add(principal.id, "detection.assign", detection_id, now=utc_now())
+    return await one_detection_view(state, corrected)
+
+
+@router.post("/{detection_id}/retry", dependencies=[Depends(MANAGERS)])
+async def retry(detection_id: str, state: Api) -> wire.Detection:
+    """Try a detection again that has failed."""
+    return await one_detection_view(state, await state.detections.retry(detection_id))
+
+
+def picture(jpeg: bytes) -> Response:
+    """A picture that the browser may keep for itself: what an address shows never changes."""
+    return Response(
+        jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"}
+    )
+
+
+async def _prepared(
+    state: State, form: Upload, device_id: str, idempotency_key: str, content_sha256: str
+) -> Detection:
+    """A valid upload as a record; its crop is on disk before anybody can read of it."""
+    metadata = _metadata(form)
+    image_rgb, box = await asyncio.to_thread(_face, form.image, metadata, state)
+    await state.cameras.saw(metadata.camera_id, milliseconds(metadata.captured_at))
+    crop = await asyncio.to_thread(lambda: state.crops.put(encode_jpeg(image_rgb)))
+    frame = metadata.frame
+    return Detection(
+        id=new_id(),
+        camera_id=metadata.camera_id,
+        device_id=device_id,
+        idempotency_key=idempotency_key,
+        content_sha256=content_sha256,
+        captured_at=milliseconds(metadata.captured_at),
+        received_at=milliseconds(utc_now()),
+        crop=crop,
+        box=box,
+        landmarks=tuple((x, y) for x, y in metadata.landmarks) if metadata.landmarks else None,
+        frame=FramePlace(box_of(frame.box), frame.width, frame.height) if frame else None,
+        score=metadata.score,
+        track_id=metadata.track_id,
+    )
+
+
+def _face(image: bytes, metadata: wire.DetectionMetadata, state: State) -> tuple[RgbImage, Box]:
+    """The decoded picture and the face's place in it: as posted, or else the most central one."""
+    image_rgb = decode_image(image, formats=CROP_FORMATS, max_pixels=CROP_MAX_PIXELS)
+    if metadata.box is None:
+        return image_rgb, state.pipeline.central_face(image_rgb).box
+    box = box_of(metadata.box)
+    check_box(image_rgb, box)
+    return image_rgb, box
+
+
+def _metadata(form: Upload) -> wire.DetectionMetadata:
+    try:
+        return wire.DetectionMetadata.model_validate_json(form.metadata or "")
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'metadata'}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise InvalidInput(f"the metadata is not as it should be: {found}") from error
+
+
+def _digest(form: Upload) -> str:
+    """Of everything that was uploaded, so that the same key with another body is noticed."""
+    digest = hashlib.sha256(hashlib.sha256(form.image).digest())
+    digest.update((form.metadata or "").encode())
+    return digest.hexdigest()

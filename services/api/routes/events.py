@@ -1,0 +1,76 @@
+"""What happens, as it happens, and in figures."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from services.api.dependencies import READERS, SIGNED_IN, Api
+from services.api.state import State
+from services.api.views import alert_views, one_detection_view, one_person_view
+from usher import wire
+from usher.domain.records import DetectionStatus
+from usher.storage.changes import Change
+from usher.storage.documents import (
+    alert_from_document,
+    detection_from_document,
+    person_from_document,
+)
+from usher.storage.figures import figures
+from usher.wire import utc_now
+
+router = APIRouter(tags=["events and figures"])
+
+
+@router.get("/events", dependencies=[Depends(SIGNED_IN)], response_class=EventSourceResponse)
+async def events(state: Api) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events: `detection`, `person`, `person_removed`, `alert`.
+
+    After a break, read the lists again: events are not kept for those who were away.
+    """
+    async for change in state.hub.listen():
+        event = await _event(change, state)
+        if event is not None:
+            yield event
+
+
+@router.get("/stats", dependencies=[Depends(READERS)])
+async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -> wire.Stats:
+    """Counts since a moment, or ever, and what is in the queues now."""
+    found = await figures(state.database, since=since)
+    oldest = found.oldest_unfinished_at
+    return wire.Stats(
+        detections=sum(found.by_status.values()),
+        by_status=found.by_status,
+        persons=found.persons,
+        new_persons=found.new_persons,
+        alerts_sent=found.alerts_sent,
+        queue=found.queue,
+        alerts_unsent=found.alerts_unsent,
+        oldest_pending_s=(utc_now() - oldest).total_seconds() if oldest else None,
+    )
+
+
+async def _event(change: Change, state: State) -> ServerSentEvent | None:
+    if change.collection == "persons" and change.operation == "delete":
+        return _sent("person_removed", wire.PersonRemoved(id=change.document_id))
+    if change.document is None:
+        return None
+    match change.collection:
+        case "persons":
+            person = person_from_document(change.document)
+            return _sent("person", await one_person_view(state, person))
+        case "alerts":
+            (alert,) = await alert_views(state, [alert_from_document(change.document)])
+            return _sent("alert", alert)
+        case "detections" if change.document["status"] != DetectionStatus.EMBEDDED:
+            detection = detection_from_document(change.document)
+            return _sent("detection", await one_detection_view(state, detection))
+    return None
+
+
+def _sent(kind: wire.EventKind, body: wire.Resource) -> ServerSentEvent:
+    return ServerSentEvent(event=kind, raw_data=body.model_dump_json())

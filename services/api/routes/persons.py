@@ -1,0 +1,215 @@
+"""Persons and their faces."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.api.dependencies import (
+    ANSWERERS,
+    MANAGERS,
+    READERS,
+    Api,
+    Cursor,
+    Limit,
+    Principal,
+)
+from services.api.limits import PHOTO_MAX_BYTES
+from services.api.routes.detections import picture
+from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
+from services.api.state import State
+from services.api.uploads import read_upload
+from services.api.views import face_view, one_person_view, person_views
+from usher import wire
+from usher.domain.errors import Conflict, InvalidImage, NoFaceFound
+from usher.domain.face import DetectedFace
+from usher.domain.identifiers import new_id, new_person_id
+from usher.domain.records import Embedding, Face, Person, PersonKind
+from usher.storage.documents import milliseconds
+from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
+from usher.vision.pipeline import FaceDescription
+from usher.wire import utc_now
+
+router = APIRouter(prefix="/persons", tags=["persons"])
+
+_CROP_MARGIN = 0.5
+_CLEARLY_LARGER = 2.0
+"""In a photograph with several faces, the one meant is at least so many times the others' size."""
+
+
+@router.get("", dependencies=[Depends(READERS)])
+async def page(
+    state: Api,
+    kind: PersonKind | None = None,
+    text: Annotated[str | None, Query(alias="q", max_length=120)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> wire.Page[wire.Person]:
+    """Persons, the newest first; `q` is part of a name, or an id."""
+    found, following = await state.people.page(kind=kind, text=text, cursor=cursor, limit=limit)
+    return wire.Page(items=await person_views(state, found), next_cursor=following)
+
+
+@router.post("", status_code=201)
+async def create(
+    body: wire.PersonCreate, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
+) -> wire.Person:
+    """Add somebody known, to whom photographs can then be added."""
+    person = Person(
+        id=new_person_id(),
+        kind=PersonKind.KNOWN,
+        created_at=milliseconds(utc_now()),
+        name=body.name,
+        notes=body.notes,
+    )
+    await state.identity.create_person(person)
+    await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
+    return await one_person_view(state, person)
+
+
+@router.get("/{person_id}", dependencies=[Depends(READERS)])
+async def one(person_id: str, state: Api) -> wire.Person:
+    """One person."""
+    return await one_person_view(state, await state.people.get(person_id))
+
+
+@router.patch("/{person_id}")
+async def update(
+    person_id: str,
+    body: wire.PersonUpdate,
+    principal: Annotated[Principal, Depends(ANSWERERS)],
+    state: Api,
+) -> wire.Person:
+    """Rename, ignore, annotate. Naming a stranger makes them known."""
+    changes = _changes(body)
+    if not changes:
+        return await one(person_id, state)
+    person = await state.identity.update_person(person_id, changes)
+    action = f"person.update:{','.join(sorted(changes))}"
+    await state.audit.add(principal.id, action, person_id, now=utc_now())
+    return await one_person_view(state, person)
+
+
+@router.delete("/{person_id}")
+async def delete(
+    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
+) -> wire.DeletionReceipt:
+    """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
+    removal = await state.identity.delete_person(person_id)
+    for crop in removal.crops:
+        await asyncio.to_thread(state.crops.delete, crop)
+    await state.audit.add(principal.id, "person.delete", person_id, now=utc_now())
+    return wire.DeletionReceipt(
+        person_id=person_id,
+        faces=removal.faces,
+        detections=removal.detections,
+        crops=len(removal.crops),
+        visits=removal.visits,
+        alerts=removal.alerts,
+    )
+
+
+@router.post("/{person_id}/merge")
+async def merge(
+    person_id: str,
+    body: wire.Merge,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> wire.Person:
+    """Fold other persons into this one: their faces, detections, visits and alerts."""
+    person = await state.identity.merge(person_id, body.person_ids)
+    for other in body.person_ids:
+        await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
+    return await one_person_view(state, person)
+
+
+@router.get("/{person_id}/faces", dependencies=[Depends(READERS)])
+async def faces(person_id: str, state: Api) -> wire.Page[wire.Face]:
+    """What a person is recognised by."""
+    await state.people.get(person_id)
+    found = await state.people.faces_of(person_id)
+    return wire.Page(items=[face_view(face) for face in found])
+
+
+@router.post("/{person_id}/faces", status_code=201, openapi_extra=PHOTO)
+async def enrol(
+    person_id: str,
+    request: Request,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> wire.Face:
+    """Add a photograph of one face. Only the face's surroundings are kept."""
+    await state.people.get(person_id)
+    form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
+    described, jpeg = await asyncio.to_thread(_described, form.image, state)
+    face = Face(
+        id=new_id(),
+        person_id=person_id,
+        embedding=Embedding(state.pipeline.model_id, described.embedding),
+        crop=await asyncio.to_thread(state.crops.put, jpeg),
+        origin="enrolment",
+        created_at=milliseconds(utc_now()),
+    )
+    await state.identity.add_face(face)
+    await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
+    return face_view(face)
+
+
+@router.delete("/{person_id}/faces/{face_id}", status_code=204)
+async def remove_face(
+    person_id: str,
+    face_id: str,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> None:
+    """Stop recognising a person by this face. A detection's own picture stays with it."""
+    face = await state.identity.remove_face(person_id, face_id)
+    if face.origin == "enrolment":
+        await asyncio.to_thread(state.crops.delete, face.crop)
+    await state.audit.add(principal.id, "face.remove", person_id, now=utc_now())
+
+
+@router.get(
+    "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
+)
+async def face_image(person_id: str, face_id: str, state: Api) -> Response:
+    """The picture of a face, JPEG."""
+    face = await state.people.face(person_id, face_id)
+    return picture(await asyncio.to_thread(state.crops.get, face.crop))
+
+
+def _changes(body: wire.PersonUpdate) -> dict[str, Any]:
+    changes = body.model_dump(exclude_none=True)
+    if body.name is not None and body.kind is None:
+        changes["kind"] = PersonKind.KNOWN
+    if body.kind is PersonKind.KNOWN and body.name is None:
+        raise Conflict("somebody known has a name: give one")
+    return {name: str(value) for name, value in changes.items()}
+
+
+def _described(data: bytes, state: State) -> tuple[FaceDescription, bytes]:
+    """The one face that a photograph is of, and its surroundings as JPEG."""
+    photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
+    face = _the_one_meant(state.pipeline.faces_in(photo_rgb))
+    (described,) = state.pipeline.describe(photo_rgb, [face.box])
+    if not described.quality.acceptable:
+        reasons = "; ".join(described.quality.reasons)
+        raise InvalidImage(f"the face cannot be recognised again ({reasons}): use a better picture")
+    return described, encode_jpeg(_surroundings(photo_rgb, face))
+
+
+def _the_one_meant(found: list[DetectedFace]) -> DetectedFace:
+    if not found:
+        raise NoFaceFound("no face was found: use a photograph that shows one from the front")
+    largest, *others = sorted(found, key=lambda face: face.box.size, reverse=True)
+    if others and others[0].box.size * _CLEARLY_LARGER > largest.box.size:
+        raise InvalidImage(f"the photograph shows {len(found)} faces: cut it down to one")
+    return largest
+
+
+def _surroundings(photo_rgb: RgbImage, face: DetectedFace) -> RgbImage:
+    height, width = photo_rgb.shape[:2]
+    area = face.box.expanded(_CROP_MARGIN).clipped(width, height)
+    return photo_rgb[area.y1 : area.y2, area.x1 : area.x2]

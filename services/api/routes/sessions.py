@@ -1,0 +1,99 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.api.dependencies import SIGNED_IN, Api, Principal
+from services.api.passwords import hash_password, password_fits
+from services.api.state import State
+from services.api.views import user_view
+from usher.domain.errors import NotAuthenticated, TooManyRequests
+from usher.domain.records import User
+from usher.wire import SESSION_COOKIE, Credentials, PasswordChange, Session, utc_now
+
+router = APIRouter(tags=["sessions"])
+
+_SESSION_FOR = timedelta(hours=12)
+_FAILURE_WINDOW = timedelta(minutes=15)
+_MAX_FAILURES = 10
+
+
+@router.post("/session")
+async def sign_in(
+    credentials: Credentials, request: Request, response: Response, state: Api
+) -> Session:
+    """Sign in. Ten failures in fifteen minutes, of an account or an address, make one wait."""
+    user = await _proven(state, credentials, request)
+    token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    await state.users.open_session(
+        token, user, csrf_token=csrf_token, expires_at=utc_now() + _SESSION_FOR
+    )
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=int(_SESSION_FOR.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=state.settings.secure_cookies,
+    )
+    await state.audit.add(user.id, "session.open", user.id, now=utc_now())
+    return Session(user=user_view(user), csrf_token=csrf_token)
+
+
+@router.get("/session")
+async def current_session(principal: Annotated[Principal, Depends(SIGNED_IN)]) -> Session:
+    """Who is signed in."""
+    user, csrf_token = _of_session(principal)
+    return Session(user=user_view(user), csrf_token=csrf_token)
+
+
+@router.delete("/session", status_code=204, dependencies=[Depends(SIGNED_IN)])
+async def sign_out(request: Request, response: Response, state: Api) -> None:
+    """End the session."""
+    await state.users.close_session(request.cookies.get(SESSION_COOKIE, ""))
+    response.delete_cookie(SESSION_COOKIE)
+
+
+@router.post("/session/password", status_code=204)
+async def change_password(
+    change: PasswordChange,
+    principal: Annotated[Principal, Depends(SIGNED_IN)],
+    response: Response,
+    state: Api,
+) -> None:
+    """Change one's own password. It ends every session, this one too."""
+    user, _ = _of_session(principal)
+    if not await password_fits(change.current_password, user.password_hash):
+        raise NotAuthenticated("the current password is another one")
+    await state.users.change_password(user, await hash_password(change.new_password))
+    await state.audit.add(user.id, "password.change", user.id, now=utc_now())
+    response.delete_cookie(SESSION_COOKIE)
+
+
+async def _proven(state: State, credentials: Credentials, request: Request) -> User:
+    """The user of those credentials, unless too many attempts failed before."""
+    address = request.client.host if request.client else "unknown"
+    keys = [f"account:{credentials.username}", f"address:{address}"]
+    now = utc_now()
+    failures = await state.sign_in_failures.count(keys, now=now, window=_FAILURE_WINDOW)
+    if failures >= _MAX_FAILURES:
+        wait_s = int(_FAILURE_WINDOW.total_seconds())
+        raise TooManyRequests("too many failed attempts: wait a while", retry_after_s=wait_s)
+    user = await state.users.by_name(credentials.username)
+    fits = await password_fits(credentials.password, user.password_hash if user else None)
+    if user is None or not fits:
+        await state.sign_in_failures.add(keys, now=now)
+        raise NotAuthenticated("the name or the password is wrong")
+    await state.sign_in_failures.forget(keys[0])
+    return user
+
+
+def _of_session(principal: Principal) -> tuple[User, str]:
+    if principal.user is None or principal.csrf_token is None:
+        raise NotAuthenticated("this is for people who signed in")
+    return principal.user, principal.csrf_token

@@ -1,0 +1,156 @@
+"""Domain records as response bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.api.state import State
+from usher import wire
+from usher.domain import records
+from usher.domain.face import FaceQuality
+from usher.domain.geometry import Box
+from usher.storage.people import Tally
+
+
+def box_view(box: Box) -> wire.BoxBody:
+    return wire.BoxBody(x1=box.x1, y1=box.y1, x2=box.x2, y2=box.y2)
+
+
+def box_of(body: wire.BoxBody) -> Box:
+    return Box(body.x1, body.y1, body.x2, body.y2)
+
+
+def quality_view(quality: FaceQuality) -> wire.Quality:
+    return wire.Quality(
+        acceptable=quality.acceptable,
+        size_px=quality.size_px,
+        sharpness=round(quality.sharpness, 3),
+        reasons=list(quality.reasons),
+    )
+
+
+def brief_view(person: records.Person | None) -> wire.PersonBrief | None:
+    if person is None:
+        return None
+    return wire.PersonBrief(id=person.id, name=person.name, kind=person.kind)
+
+
+def camera_view(camera: records.Camera) -> wire.Camera:
+    return wire.Camera(
+        id=camera.id,
+        name=camera.name,
+        managers=list(camera.managers),
+        last_seen_at=camera.last_seen_at,
+    )
+
+
+def device_view(device: records.Device) -> wire.Device:
+    return wire.Device(
+        id=device.id,
+        name=device.name,
+        role=device.role,
+        created_at=device.created_at,
+        last_seen_at=device.last_seen_at,
+    )
+
+
+def user_view(user: records.User) -> wire.User:
+    return wire.User(id=user.id, username=user.username, role=user.role)
+
+
+def face_view(face: records.Face) -> wire.Face:
+    return wire.Face(
+        id=face.id,
+        person_id=face.person_id,
+        origin=face.origin,
+        detection_id=face.detection_id,
+        created_at=face.created_at,
+    )
+
+
+def person_view(person: records.Person, tally: Tally) -> wire.Person:
+    return wire.Person(
+        id=person.id,
+        name=person.name,
+        kind=person.kind,
+        notes=person.notes,
+        created_at=person.created_at,
+        last_seen_at=tally.last_seen_at,
+        faces=tally.faces,
+        detections=tally.detections,
+        face_id=tally.face_id,
+    )
+
+
+def detection_view(detection: records.Detection, person: records.Person | None) -> wire.Detection:
+    frame = detection.frame
+    return wire.Detection(
+        id=detection.id,
+        camera_id=detection.camera_id,
+        captured_at=detection.captured_at,
+        received_at=detection.received_at,
+        status=detection.status,
+        reason=detection.reason,
+        person=brief_view(person),
+        confidence=detection.confidence,
+        quality=quality_view(detection.quality) if detection.quality else None,
+        box=box_view(detection.box) if detection.box else None,
+        frame=wire.FramePlace(box=box_view(frame.box), width=frame.width, height=frame.height)
+        if frame
+        else None,
+        track_id=detection.track_id,
+        visit_id=detection.visit_id,
+    )
+
+
+async def person_views(state: State, persons: Sequence[records.Person]) -> list[wire.Person]:
+    tallies = await state.people.tallies([person.id for person in persons])
+    return [person_view(person, tallies[person.id]) for person in persons]
+
+
+async def one_person_view(state: State, person: records.Person) -> wire.Person:
+    (view,) = await person_views(state, [person])
+    return view
+
+
+async def detection_views(
+    state: State, detections: Sequence[records.Detection]
+) -> list[wire.Detection]:
+    ids = {detection.person_id for detection in detections if detection.person_id}
+    persons = await state.people.of_ids(sorted(ids))
+    return [
+        detection_view(detection, persons.get(detection.person_id or ""))
+        for detection in detections
+    ]
+
+
+async def one_detection_view(state: State, detection: records.Detection) -> wire.Detection:
+    (view,) = await detection_views(state, [detection])
+    return view
+
+
+async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wire.Alert]:
+    persons = await state.people.of_ids(sorted({alert.person_id for alert in alerts}))
+    cameras = await state.cameras.of_ids(sorted({alert.camera_id for alert in alerts}))
+    return [
+        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id))
+        for alert in alerts
+    ]
+
+
+def _alert_view(
+    alert: records.Alert, person: records.Person | None, camera: records.Camera | None
+) -> wire.Alert:
+    return wire.Alert(
+        id=alert.id,
+        status=alert.status,
+        person=brief_view(person),
+        camera=camera_view(camera or records.Camera(id=alert.camera_id, name=alert.camera_id)),
+        detection_id=alert.detection_id,
+        visit_id=alert.visit_id,
+        captured_at=alert.captured_at,
+        created_at=alert.created_at,
+        sent_at=alert.sent_at,
+        attempts=alert.attempts,
+        reason=alert.reason,
+    )
