@@ -1,0 +1,1 @@
+"""The classifier: says who each face is."""

@@ -1,0 +1,170 @@
+"""From vectors to people. One worker at a time, under a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from usher.domain.errors import LeaseLost
+from usher.domain.identifiers import new_person_id
+from usher.domain.records import Detection, Embedding
+from usher.identity.calibrate import Rule
+from usher.identity.decide import (
+    REFERENCES_OF_A_STRANGER,
+    Known,
+    NewPerson,
+    decide,
+)
+from usher.identity.gallery import Gallery
+from usher.storage.detections import Detections
+from usher.storage.identity import Assignment, Identity
+from usher.storage.leases import ASSIGN, Lease, Leases
+from usher.storage.people import People
+
+log = structlog.get_logger()
+
+BATCH = 32
+LEASE_S = 10.0
+
+
+class AssigningStage:
+    """Decides who each embedded detection is, in order of capture.
+
+    The gallery is kept in memory and belongs to one version of the database's; a commit against
+    another version is refused, and the gallery is read again.
+
+    Parameters
+    ----------
+    owner
+        A name for this worker, different from every other's.
+    """
+
+    def __init__(
+        self,
+        *,
+        detections: Detections,
+        people: People,
+        identity: Identity,
+        leases: Leases,
+        rule: Rule,
+        model: str,
+        owner: str,
+    ) -> None:
+        self._detections = detections
+        self._people = people
+        self._identity = identity
+        self._leases = leases
+        self._rule = rule
+        self._owner = owner
+        self._gallery = Gallery(model)
+        self._strangers: set[str] = set()
+        self._version = -1
+
+    async def step(self) -> bool:
+        """Assign one batch; False where there was none, or where somebody else assigns."""
+        lease = await self._leases.acquire(ASSIGN, self._owner, lease_s=LEASE_S)
+        if lease is None:
+            return False
+        batch = await self._detections.assignable(limit=BATCH)
+        if not batch:
+            return False
+        try:
+            await self._assign(batch, lease)
+        except LeaseLost as error:
+            log.info("deciding again", reason=str(error))
+            self._forget()
+        return True
+
+    async def release(self) -> None:
+        """Let another worker assign at once."""
+        lease = await self._leases.acquire(ASSIGN, self._owner, lease_s=LEASE_S)
+        if lease is not None:
+            await self._leases.release(lease)
+
+    async def _assign(self, batch: Sequence[Detection], lease: Lease) -> None:
+        """Commit a batch; where that fails for its content, each by itself."""
+        try:
+            await self._commit(batch, lease)
+        except (LeaseLost, PyMongoError):
+            self._forget()
+            raise
+        except Exception as error:
+            self._forget()
+            if len(batch) == 1:
+                log.exception("a detection cannot be assigned", detection_id=batch[0].id)
+                reason = f"cannot be assigned: {type(error).__name__}"
+                await self._detections.set_aside(batch[0].id, reason=reason)
+                return
+            for detection in batch:
+                await self._assign([detection], lease)
+
+    async def _commit(self, batch: Sequence[Detection], lease: Lease) -> None:
+        await self._refresh()
+        assignments = [self._decide(detection) for detection in batch]
+        self._version = await self._identity.commit(
+            assignments, lease=lease, lease_s=LEASE_S, version=self._version
+        )
+        log.info(
+            "assigned",
+            detections=len(batch),
+            new_persons=sum(assignment.founds for assignment in assignments),
+        )
+
+    def _decide(self, detection: Detection) -> Assignment:
+        embedding, quality = _described(detection)
+        decision = decide(
+            embedding.vector,
+            acceptable=quality,
+            gallery=self._gallery,
+            rule=self._rule,
+        )
+        match decision:
+            case Known(person_id, confidence, adds_something):
+                keep = adds_something and self._wants_reference(person_id)
+                if keep:
+                    self._gallery.add(person_id, embedding.vector)
+                return Assignment(
+                    detection=detection,
+                    person_id=person_id,
+                    confidence=confidence,
+                    reference=keep,
+                )
+            case NewPerson():
+                person_id = new_person_id()
+                self._gallery.add(person_id, embedding.vector)
+                self._strangers.add(person_id)
+                return Assignment(
+                    detection=detection, person_id=person_id, founds=True, reference=True
+                )
+            case _:
+                return Assignment(detection=detection, person_id=None)
+
+    def _wants_reference(self, person_id: str) -> bool:
+        """Only strangers gain references by themselves, and few."""
+        return (
+            person_id in self._strangers
+            and self._gallery.references_of(person_id) < REFERENCES_OF_A_STRANGER
+        )
+
+    async def _refresh(self) -> None:
+        """Read the gallery again where the database has another version of it."""
+        version = await self._identity.version()
+        if version == self._version:
+            return
+        self._gallery = Gallery(
+            self._gallery.model, await self._people.faces_of_model(self._gallery.model)
+        )
+        self._strangers = await self._people.strangers()
+        self._version = version
+
+    def _forget(self) -> None:
+        """Decisions that were not committed must not stay in the gallery."""
+        self._version = -1
+
+
+def _described(detection: Detection) -> tuple[Embedding, bool]:
+    if detection.embedding is None or detection.quality is None:
+        raise ValueError(f"detection {detection.id} has no vector")
+    return detection.embedding, detection.quality.acceptable

@@ -1,0 +1,50 @@
+"""`usher classify`: the process that says who each face is."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from services.classifier.worker import make_worker
+from usher.domain.errors import ConfigurationError
+from usher.observability import configure_logging
+from usher.settings import Settings, load_settings
+from usher.storage.database import connected
+from usher.vision.pipeline import make_pipeline
+
+app = typer.Typer()
+log = structlog.get_logger()
+
+
+@app.command()
+def classify(
+    data: Annotated[Path | None, typer.Option(help="Data directory, with the crops.")] = None,
+) -> None:
+    """Say who each face is, until stopped. Start as many as there are cores to spare.
+
+    Needs USHER_MONGODB_URI; `usher up` starts a database as well.
+    """
+    settings = load_settings(data=data)
+    configure_logging("classifier", settings.log_level)
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    if settings.mongodb_uri is None:
+        raise ConfigurationError(
+            "set USHER_MONGODB_URI to a replica set of MongoDB 6 or later, or run `usher up`"
+        )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pipeline = await asyncio.to_thread(make_pipeline)
+    uri = settings.mongodb_uri.get_secret_value()
+    async with connected(uri, settings.mongodb_database) as database:
+        log.info("ready", model=pipeline.model_id)
+        await make_worker(settings, database, pipeline).run(stop)
+    log.info("stopped")
