@@ -1,0 +1,5 @@
+"""`python -m usher`."""
+
+from usher.cli import app
+
+app()
