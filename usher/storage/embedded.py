@@ -22,7 +22,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from usher.domain.errors import EmbeddedServerError, Unavailable
-from usher.storage import leash
+from usher import leash
 from usher.storage.mongod import check_version, environment, explain_exit, find_mongod
 from usher.storage.replica_set import REPLICA_SET, SERVICE_USER, establish
 from usher.storage.server_directory import ServerDirectory
@@ -58,7 +58,7 @@ class EmbeddedServer:
     """A mongod of our own: a replica set of one, with authentication, for this machine only.
 
     It ends with this process, also if this process is killed: on Linux, as long as the event loop
-    runs in the main thread (see `usher.storage.leash`).
+    runs in the main thread (see `usher.leash`).
 
         async with EmbeddedServer(Path("data/mongodb")) as server:
             client = AsyncMongoClient(server.uri)

@@ -209,11 +209,11 @@ def explain_exit(returncode: int, log_path: Path, printed_path: Path, *, port: i
     """
     told = _tail(printed_path) + _tail(log_path)
     where = f"(log: {log_path})"
+    if -returncode in _CAUSES_BY_SIGNAL:
+        return f"{_CAUSES_BY_SIGNAL[signal.Signals(-returncode)]} {where}"
     for pattern, cause in _CAUSES:
         if re.search(pattern, told):
             return f"{cause.format(directory=log_path.parent, port=port)} {where}"
-    if -returncode in _CAUSES_BY_SIGNAL:
-        return f"{_CAUSES_BY_SIGNAL[signal.Signals(-returncode)]} {where}"
     lines = [_readable(line) for line in told.splitlines()[-_TAIL_LINES:]]
     return "\n  ".join([f"mongod ended with exit status {returncode} {where}", *lines])
 

@@ -83,11 +83,11 @@ async def _accepts_connections(port: int) -> None:
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
         except OSError:
             await asyncio.sleep(_POLL_S)
         else:
-            writer.close()
-            await writer.wait_closed()
             return
 
 

@@ -94,7 +94,7 @@ class ServerDirectory:
             self._lock = None
 
     def prepare(self) -> tuple[str, str]:
-        """Make what mongod needs here, and set the log of the previous run aside.
+        """Make what mongod needs here, and set the previous run's log aside.
 
         Returns
         -------
@@ -108,6 +108,7 @@ class ServerDirectory:
         """
         with self._explained():
             self.data.mkdir(mode=0o700, exist_ok=True)
+            self.printed.unlink(missing_ok=True)
             if self.log.exists():
                 self.log.replace(self.log.with_suffix(".log.1"))
             return _secret(self.key_file), _secret(self._password_file)

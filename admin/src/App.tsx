@@ -1,0 +1,54 @@
+import { Center, Loader } from "@mantine/core";
+import { IconMapQuestion } from "@tabler/icons-react";
+import { Route, Routes } from "react-router";
+import { useSession } from "./api/queries";
+import { EmptyState } from "./components/EmptyState";
+import { Failure } from "./components/Failure";
+import { Shell } from "./components/Shell";
+import { AlertsPage } from "./pages/AlertsPage";
+import { DevicesPage } from "./pages/DevicesPage";
+import { LivePage } from "./pages/LivePage";
+import { PeoplePage } from "./pages/PeoplePage";
+import { PersonPage } from "./pages/PersonPage";
+import { SignInPage } from "./pages/SignInPage";
+
+/** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
+export function App() {
+  const session = useSession();
+
+  if (session.isPending) {
+    return (
+      <Center mih="100dvh">
+        <Loader aria-label="Loading" />
+      </Center>
+    );
+  }
+  if (session.isError && session.data === undefined) {
+    return (
+      <Center mih="100dvh" p="md">
+        <Failure error={session.error} retry={session.refetch} />
+      </Center>
+    );
+  }
+  if (!session.data) return <SignInPage />;
+
+  return (
+    <Routes>
+      <Route element={<Shell user={session.data.user} />}>
+        <Route index element={<LivePage />} />
+        <Route path="people" element={<PeoplePage />} />
+        <Route path="people/:id" element={<PersonPage />} />
+        <Route path="alerts" element={<AlertsPage />} />
+        <Route path="devices" element={<DevicesPage />} />
+        <Route
+          path="*"
+          element={
+            <EmptyState icon={IconMapQuestion} title="No such page">
+              Nothing is at this address.
+            </EmptyState>
+          }
+        />
+      </Route>
+    </Routes>
+  );
+}

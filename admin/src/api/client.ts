@@ -1,0 +1,152 @@
+// Every request that the panel makes.
+
+import type * as T from "./types";
+
+const API = "/api/v1";
+
+/** A request that failed; the message is the API's own `detail`, written for the user. */
+export class ApiError extends Error {
+  /** The HTTP status; 0 where the API did not answer. */
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export type DetectionFilter = {
+  camera_id?: string;
+  person_id?: string;
+  status?: T.DetectionStatus;
+  from?: string;
+  to?: string;
+};
+export type PersonFilter = { kind?: T.PersonKind; q?: string };
+export type AlertFilter = { status?: T.AlertStatus };
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Parameters = Record<string, string | undefined>;
+
+/** Goes with every changing request; the API hands it out with the session. */
+let csrfToken = "";
+
+async function send<Answer>(method: Method, path: string, body?: object): Promise<Answer> {
+  const isForm = body instanceof FormData;
+  const headers: Record<string, string> = {};
+  if (method !== "GET") headers["X-CSRF-Token"] = csrfToken;
+  if (body && !isForm) headers["Content-Type"] = "application/json";
+
+  const response = await fetch(API + path, {
+    method,
+    headers,
+    body: isForm ? body : body && JSON.stringify(body),
+  }).catch(() => {
+    throw new ApiError("Usher does not answer. Check the connection and try again.", 0);
+  });
+  if (!response.ok) throw await failure(response);
+  return response.status === 204 ? (undefined as Answer) : response.json();
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  const problem: Partial<T.Problem> = await response.json().catch(() => ({}));
+  const message = problem.detail ?? `Usher answered with status ${response.status}.`;
+  return new ApiError(message.charAt(0).toUpperCase() + message.slice(1), response.status);
+}
+
+function get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
+  const given = Object.entries(parameters).filter((entry): entry is [string, string] =>
+    Boolean(entry[1]),
+  );
+  const query = new URLSearchParams(given).toString();
+  return send("GET", query ? `${path}?${query}` : path);
+}
+
+function segment(id: string): string {
+  return encodeURIComponent(id);
+}
+
+// ---- Session ----
+
+/** Who is signed in; null where nobody is. */
+export async function fetchSession(): Promise<T.Session | null> {
+  try {
+    return keepToken(await get<T.Session>("/session"));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export async function signIn(credentials: T.Credentials): Promise<T.Session> {
+  return keepToken(await send<T.Session>("POST", "/session", credentials));
+}
+
+function keepToken(session: T.Session): T.Session {
+  csrfToken = session.csrf_token;
+  return session;
+}
+
+export const signOut = () => send<void>("DELETE", "/session");
+export const changePassword = (change: T.PasswordChange) =>
+  send<void>("POST", "/session/password", change);
+
+// ---- Detections ----
+
+export const listDetections = (filter: DetectionFilter, cursor?: string) =>
+  get<T.Page<T.Detection>>("/detections", { ...filter, cursor });
+export const getDetection = (id: string) => get<T.Detection>(`/detections/${segment(id)}`);
+export const assignDetection = (id: string, assignment: T.Assignment) =>
+  send<T.Detection>("POST", `/detections/${segment(id)}/assign`, assignment);
+export const retryDetection = (id: string) =>
+  send<void>("POST", `/detections/${segment(id)}/retry`);
+export const detectionImage = (id: string) => `${API}/detections/${segment(id)}/image`;
+
+// ---- Persons ----
+
+export const listPersons = (filter: PersonFilter, cursor?: string) =>
+  get<T.Page<T.Person>>("/persons", { ...filter, cursor });
+export const getPerson = (id: string) => get<T.Person>(`/persons/${segment(id)}`);
+export const createPerson = (person: T.PersonCreate) => send<T.Person>("POST", "/persons", person);
+export const updatePerson = (id: string, update: T.PersonUpdate) =>
+  send<T.Person>("PATCH", `/persons/${segment(id)}`, update);
+/** Takes "ignored" back: known by their name, or a stranger again. */
+export const stopIgnoring = ({ id, name }: T.PersonBrief) =>
+  updatePerson(id, name ? { name, kind: "known" } : { kind: "unknown" });
+export const deletePerson = (id: string) =>
+  send<T.DeletionReceipt>("DELETE", `/persons/${segment(id)}`);
+/** Folds one person into another, who stays. */
+export const mergePerson = (stays: string, goes: string) =>
+  send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: [goes] });
+
+export const listFaces = (personId: string, cursor?: string) =>
+  get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`, { cursor });
+export function addFace(personId: string, photograph: File): Promise<T.Face> {
+  const form = new FormData();
+  form.append("image", photograph);
+  return send("POST", `/persons/${segment(personId)}/faces`, form);
+}
+export const removeFace = (personId: string, faceId: string) =>
+  send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
+export const faceImage = (personId: string, faceId: string) =>
+  `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image`;
+
+// ---- Alerts, cameras, devices, figures ----
+
+export const listAlerts = (filter: AlertFilter, cursor?: string) =>
+  get<T.Page<T.Alert>>("/alerts", { ...filter, cursor });
+
+export const listCameras = (cursor?: string) => get<T.Page<T.Camera>>("/cameras", { cursor });
+export const updateCamera = (id: string, update: T.CameraUpdate) =>
+  send<T.Camera>("PATCH", `/cameras/${segment(id)}`, update);
+
+export const listDevices = (cursor?: string) => get<T.Page<T.Device>>("/devices", { cursor });
+export const createDevice = (device: T.DeviceCreate) =>
+  send<T.DeviceCreated>("POST", "/devices", device);
+export const removeDevice = (id: string) => send<void>("DELETE", `/devices/${segment(id)}`);
+
+export const getStats = (since: string) => get<T.Stats>("/stats", { since });
+
+// ---- Events ----
+
+export const openEvents = () => new EventSource(`${API}/events`);

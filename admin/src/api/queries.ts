@@ -1,0 +1,140 @@
+// What the pages read, as queries. Every changing request refetches what is on the screen (see
+// `queryClient`), and the event stream keeps it fresh in between (see `events.ts`).
+
+import { notifications } from "@mantine/notifications";
+import {
+  keepPreviousData,
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+} from "@tanstack/react-query";
+import * as client from "./client";
+import type { Page } from "./types";
+
+export const SESSION = ["session"];
+
+/** Marks a mutation whose page shows the error itself, where others raise a notification. */
+export const SHOWS_ERROR = { showsError: true };
+
+/** Marks a mutation after which nobody is signed in. */
+export const ENDS_SESSION = { endsSession: true };
+
+export function createQueryClient(): QueryClient {
+  const queryClient: QueryClient = new QueryClient({
+    queryCache: new QueryCache({ onError: leaveWhenSignedOut }),
+    mutationCache: new MutationCache({
+      onSuccess: (_data, _variables, _result, mutation) => {
+        if (mutation.meta?.endsSession) endSession();
+        else refetchAll(queryClient);
+      },
+      onError: (error, _variables, _result, mutation) => {
+        if (mutation.meta?.showsError) return;
+        leaveWhenSignedOut(error);
+        notifications.show({ color: "red", title: "That did not work", message: error.message });
+      },
+    }),
+    defaultOptions: {
+      queries: {
+        staleTime: 30_000,
+        retry: (failures, error) => failures < 2 && !isRefusal(error),
+      },
+    },
+  });
+
+  function leaveWhenSignedOut(error: Error) {
+    if (error instanceof client.ApiError && error.status === 401) endSession();
+  }
+
+  /** Nothing of what one person saw stays for the next. */
+  function endSession() {
+    queryClient.setQueryData(SESSION, null);
+    queryClient.removeQueries({ predicate: isNotSession });
+  }
+  return queryClient;
+}
+
+function isRefusal(error: Error): boolean {
+  return error instanceof client.ApiError && error.status >= 400 && error.status < 500;
+}
+
+/** Fetches again everything that is on the screen, and the rest when it is next shown. */
+export function refetchAll(queryClient: QueryClient): void {
+  void queryClient.invalidateQueries({ predicate: isNotSession });
+}
+
+function isNotSession({ queryKey }: { queryKey: readonly unknown[] }): boolean {
+  return queryKey[0] !== SESSION[0];
+}
+
+/** Runs changing requests; one that fails raises a notification with the API's words. */
+export function useChange<Result = unknown>() {
+  return useMutation({ mutationFn: (request: () => Promise<Result>) => request() });
+}
+
+export function useSession() {
+  return useQuery({
+    queryKey: SESSION,
+    queryFn: client.fetchSession,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+function usePages<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Promise<Page<Item>>) {
+  return useInfiniteQuery({
+    queryKey,
+    queryFn: ({ pageParam }) => fetchPage(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    select: (data) => data.pages.flatMap((page) => page.items),
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** A list that can be continued: what `usePages` returns, as far as `LoadMore` needs it. */
+export type Continuable = Pick<
+  ReturnType<typeof usePages>,
+  "hasNextPage" | "isFetchingNextPage" | "fetchNextPage"
+>;
+
+export const useDetections = (filter: client.DetectionFilter) =>
+  usePages(["detections", filter], (cursor) => client.listDetections(filter, cursor));
+
+export const useDetection = (id: string) =>
+  useQuery({ queryKey: ["detection", id], queryFn: () => client.getDetection(id) });
+
+export const usePersons = (filter: client.PersonFilter) =>
+  usePages(["persons", filter], (cursor) => client.listPersons(filter, cursor));
+
+export const usePerson = (id: string | undefined) =>
+  useQuery({
+    queryKey: ["person", id],
+    queryFn: () => client.getPerson(id as string),
+    enabled: id !== undefined,
+  });
+
+export const useFaces = (personId: string) =>
+  usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
+
+export const useAlerts = (filter: client.AlertFilter) =>
+  usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
+
+export const useCameras = () => usePages(["cameras"], client.listCameras);
+
+export const useDevices = () => usePages(["devices"], client.listDevices);
+
+export const useStats = (since: string) =>
+  useQuery({
+    queryKey: ["stats", since],
+    queryFn: () => client.getStats(since),
+    refetchInterval: 15_000,
+  });
+
+/** A function from a camera's identifier to the name that people gave it. */
+export function useCameraName(): (id: string) => string {
+  const cameras = useCameras();
+  const names = new Map(cameras.data?.map((camera) => [camera.id, camera.name]));
+  return (id) => names.get(id) ?? id;
+}

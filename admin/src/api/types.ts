@@ -1,0 +1,129 @@
+// The API's bodies, field by field as in `usher/wire.py`. Fields with a default there may be
+// missing here, as in the types that `npm run types` generates from the API's description.
+
+export type Role = "admin" | "manager" | "viewer" | "device" | "notifier";
+export type PersonKind = "known" | "unknown" | "ignored";
+export type Confidence = "high" | "medium" | "low";
+export type AlertStatus = "pending" | "sent" | "failed";
+export type DetectionStatus =
+  | "pending"
+  | "embedded"
+  | "classified"
+  | "unidentifiable"
+  | "failed"
+  | "not_a_face";
+
+export type Page<Item> = { items: Item[]; next_cursor?: string | null };
+
+export type Problem = {
+  type?: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+};
+
+export type Credentials = { username: string; password: string };
+export type PasswordChange = { current_password: string; new_password: string };
+export type User = { id: string; username: string; role: Role };
+export type Session = { user: User; csrf_token: string };
+
+export type DeviceCreate = { name: string; role?: "device" | "notifier" };
+export type Device = {
+  id: string;
+  name: string;
+  role: Role;
+  created_at: string;
+  last_seen_at?: string | null;
+};
+export type DeviceCreated = Device & { key: string };
+
+export type Camera = {
+  id: string;
+  name: string;
+  managers: string[];
+  last_seen_at?: string | null;
+};
+export type CameraUpdate = { name?: string | null; managers?: string[] | null };
+
+export type Box = { x1: number; y1: number; x2: number; y2: number };
+export type FramePlace = { box: Box; width: number; height: number };
+export type PersonBrief = { id: string; name: string | null; kind: PersonKind };
+export type Quality = {
+  acceptable: boolean;
+  size_px: number;
+  sharpness: number;
+  reasons: string[];
+};
+export type Detection = {
+  id: string;
+  camera_id: string;
+  captured_at: string;
+  received_at: string;
+  status: DetectionStatus;
+  reason?: string | null;
+  person?: PersonBrief | null;
+  confidence?: Confidence | null;
+  quality?: Quality | null;
+  box?: Box | null;
+  frame?: FramePlace | null;
+  track_id?: string | null;
+  visit_id?: string | null;
+};
+export type Assignment = { person_id: string } | { new_person: true } | { not_a_face: true };
+
+export type PersonCreate = { name: string; notes?: string };
+export type PersonUpdate = {
+  name?: string | null;
+  kind?: PersonKind | null;
+  notes?: string | null;
+};
+export type Person = PersonBrief & {
+  notes: string;
+  created_at: string;
+  last_seen_at?: string | null;
+  faces: number;
+  detections: number;
+  face_id?: string | null;
+};
+export type Face = {
+  id: string;
+  person_id: string;
+  origin: "enrolment" | "detection";
+  detection_id?: string | null;
+  created_at: string;
+};
+export type DeletionReceipt = {
+  person_id: string;
+  faces: number;
+  detections: number;
+  crops: number;
+  visits: number;
+  alerts: number;
+};
+export type PersonRemoved = { id: string; merged_into?: string | null };
+
+export type Alert = {
+  id: string;
+  status: AlertStatus;
+  person: PersonBrief | null;
+  camera: Camera;
+  detection_id: string;
+  visit_id: string;
+  captured_at: string;
+  created_at: string;
+  sent_at?: string | null;
+  attempts?: number;
+  reason?: string | null;
+};
+
+export type Stats = {
+  detections: number;
+  by_status: Partial<Record<DetectionStatus, number>>;
+  persons: number;
+  new_persons: number;
+  alerts_sent: number;
+  queue: number;
+  alerts_unsent: number;
+  oldest_pending_s?: number | null;
+};

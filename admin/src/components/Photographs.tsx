@@ -1,0 +1,176 @@
+import { ActionIcon, Button, FileButton, Group, Loader, Stack, Text } from "@mantine/core";
+import { IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import { type DragEvent, useRef, useState } from "react";
+import { addFace, faceImage, removeFace } from "../api/client";
+import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
+import type { Face, Person } from "../api/types";
+import { fullTime } from "../format";
+import { personName } from "../outcome";
+import { CardGrid } from "./CardGrid";
+import { Confirmation } from "./Confirmation";
+import { Failure } from "./Failure";
+import { LoadMore } from "./LoadMore";
+import styles from "./Photographs.module.css";
+
+/** A person's references: what new faces are compared with. */
+export function Photographs({ person }: { person: Person }) {
+  const faces = useFaces(person.id);
+  const [removing, setRemoving] = useState<Face>();
+  const change = useChange();
+
+  function remove(face: Face) {
+    change.mutate(() => removeFace(person.id, face.id), {
+      onSettled: () => setRemoving(undefined),
+    });
+  }
+
+  return (
+    <Stack gap="sm">
+      <Uploads personId={person.id} />
+      {faces.isError && <Failure error={faces.error} retry={faces.refetch} />}
+      <CardGrid label="Photographs" cardWidth={100}>
+        {faces.data?.map((face) => (
+          <li key={face.id} className={styles.photograph}>
+            <img
+              src={faceImage(person.id, face.id)}
+              alt={`${personName(person)}, added ${fullTime(face.created_at)}`}
+              loading="lazy"
+            />
+            <span className={styles.origin}>
+              {face.origin === "enrolment" ? "Uploaded" : "From a camera"}
+            </span>
+            <ActionIcon
+              className={styles.remove}
+              variant="filled"
+              color="dark"
+              size="md"
+              aria-label="Remove this photograph"
+              onClick={() => setRemoving(face)}
+            >
+              <IconTrash size={16} aria-hidden />
+            </ActionIcon>
+          </li>
+        ))}
+      </CardGrid>
+      <LoadMore list={faces} />
+      <Confirmation
+        opened={removing !== undefined}
+        title="Remove this photograph?"
+        action="Remove photograph"
+        pending={change.isPending}
+        onConfirm={() => removing && remove(removing)}
+        onClose={() => setRemoving(undefined)}
+      >
+        New faces will no longer be compared with it.
+        {person.faces === 1 &&
+          ` It is the only one: ${personName(person)} will not be recognised until there is another.`}
+      </Confirmation>
+    </Stack>
+  );
+}
+
+type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: string };
+
+function Uploads({ personId }: { personId: string }) {
+  const [uploads, setUploads] = useState<Upload[]>([]);
+  const [dragging, setDragging] = useState(false);
+  const clearChoice = useRef<() => void>(null);
+  const { mutateAsync } = useMutation({
+    mutationFn: (photograph: File) => addFace(personId, photograph),
+    meta: SHOWS_ERROR,
+  });
+
+  function settle(place: number, result: Omit<Upload, "name">) {
+    setUploads((current) =>
+      current.map((upload, at) => (at === place ? { ...upload, ...result } : upload)),
+    );
+  }
+
+  /** One after the other: each is decoded and embedded while its sender waits. */
+  async function uploadAll(photographs: File[]) {
+    clearChoice.current?.();
+    setUploads(photographs.map(({ name }) => ({ name, state: "waiting" })));
+    for (const [place, photograph] of photographs.entries()) {
+      await mutateAsync(photograph).then(
+        () => settle(place, { state: "added" }),
+        (error: Error) => settle(place, { state: "refused", detail: error.message }),
+      );
+    }
+  }
+
+  function drop(event: DragEvent) {
+    event.preventDefault();
+    setDragging(false);
+    if (!busy) void uploadAll([...event.dataTransfer.files]);
+  }
+
+  const busy = uploads.some((upload) => upload.state === "waiting");
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same */}
+      <div
+        className={styles.drop}
+        data-dragging={dragging}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setDragging(true);
+        }}
+        onDragLeave={() => setDragging(false)}
+        onDrop={drop}
+      >
+        <FileButton
+          accept="image/jpeg,image/png,image/webp"
+          multiple
+          resetRef={clearChoice}
+          onChange={uploadAll}
+          inputProps={{ "aria-label": "Photographs to add" }}
+        >
+          {(properties) => (
+            <Button
+              {...properties}
+              variant="light"
+              leftSection={<IconPhotoPlus size={18} aria-hidden />}
+              loading={busy}
+            >
+              Add photographs
+            </Button>
+          )}
+        </FileButton>
+        <Text fz="sm" c="dimmed">
+          or drop them here. JPEG, PNG or WebP, one face each; two or three different ones work
+          best.
+        </Text>
+      </div>
+      <ul className={styles.uploads} aria-label="Uploads" aria-live="polite">
+        {uploads.map((upload, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name
+          <li key={place}>
+            <Group gap={8} wrap="nowrap" align="start">
+              <UploadMark state={upload.state} />
+              <Text fz="sm" className={styles.result}>
+                <b>{upload.name}</b>{" "}
+                {upload.state === "added" ? "Added." : (upload.detail ?? "Waiting…")}
+              </Text>
+            </Group>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function UploadMark({ state }: { state: Upload["state"] }) {
+  if (state === "waiting") return <Loader size={16} className={styles.mark} aria-hidden />;
+  if (state === "added") {
+    return (
+      <IconCheck
+        size={18}
+        color="var(--mantine-color-pine-6)"
+        className={styles.mark}
+        aria-hidden
+      />
+    );
+  }
+  return <IconX size={18} color="var(--mantine-color-error)" className={styles.mark} aria-hidden />;
+}

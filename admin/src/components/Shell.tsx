@@ -1,0 +1,93 @@
+import { AppShell, Burger, Group, NavLink } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconBell, IconDeviceCctv, IconLivePhoto, IconUsers } from "@tabler/icons-react";
+import { useEffect } from "react";
+import { Link, Outlet, useLocation, useNavigationType } from "react-router";
+import { useEvents } from "../api/events";
+import type { User } from "../api/types";
+import { AccountMenu } from "./AccountMenu";
+import { ConnectionStatus } from "./ConnectionStatus";
+import { DetectionDrawer } from "./DetectionDrawer";
+import { Logo } from "./Logo";
+
+const SECTIONS = [
+  { to: "/", label: "Live", Icon: IconLivePhoto },
+  { to: "/people", label: "People", Icon: IconUsers },
+  { to: "/alerts", label: "Alerts", Icon: IconBell },
+  { to: "/devices", label: "Devices", Icon: IconDeviceCctv },
+];
+
+/** The frame around every page of somebody who is signed in. */
+export function Shell({ user }: { user: User }) {
+  const connected = useEvents();
+  const { pathname } = useLocation();
+  const navigation = useNavigationType();
+  const [opened, { toggle, close }] = useDisclosure();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes
+  useEffect(() => {
+    close();
+    if (navigation === "PUSH") window.scrollTo(0, 0);
+  }, [pathname]);
+
+  return (
+    <AppShell
+      header={{ height: { base: 56, sm: 0 } }}
+      navbar={{ width: 224, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      padding={{ base: "md", sm: "xl" }}
+    >
+      <a className="skip-link" href="#content">
+        Skip to the content
+      </a>
+      <AppShell.Header hiddenFrom="sm">
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group wrap="nowrap" gap="sm">
+            <Burger
+              opened={opened}
+              onClick={toggle}
+              size="sm"
+              aria-label="Navigation"
+              aria-expanded={opened}
+            />
+            <Logo />
+          </Group>
+          <ConnectionStatus connected={connected} />
+        </Group>
+      </AppShell.Header>
+
+      <AppShell.Navbar p="sm">
+        <Group px="xs" pt={6} pb="lg" visibleFrom="sm">
+          <Logo />
+        </Group>
+        <AppShell.Section grow component="nav" aria-label="Main">
+          {SECTIONS.map(({ to, label, Icon }) => {
+            const active = to === "/" ? pathname === to : pathname.startsWith(to);
+            return (
+              <NavLink
+                key={to}
+                component={Link}
+                to={to}
+                label={label}
+                leftSection={<Icon size={19} stroke={1.7} aria-hidden />}
+                active={active}
+                aria-current={active ? "page" : undefined}
+                fw={active ? 600 : 500}
+                mb={2}
+                style={{ borderRadius: "var(--mantine-radius-md)" }}
+              />
+            );
+          })}
+        </AppShell.Section>
+        <Group px="xs" py="xs" visibleFrom="sm">
+          <ConnectionStatus connected={connected} />
+        </Group>
+        <AccountMenu user={user} />
+      </AppShell.Navbar>
+
+      <AppShell.Main id="content" tabIndex={-1} maw={1680}>
+        <Outlet />
+      </AppShell.Main>
+      <DetectionDrawer />
+    </AppShell>
+  );
+}

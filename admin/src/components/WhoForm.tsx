@@ -1,0 +1,61 @@
+import { Button, Group, SegmentedControl, Stack, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { type FormEvent, type ReactNode, useState } from "react";
+import type { Person, PersonKind } from "../api/types";
+import { PersonList } from "./PersonList";
+
+/** Asks who somebody is: a new name, or a person whom Usher has already. */
+export function WhoForm({
+  exclude,
+  pending,
+  onName,
+  onPick,
+  children,
+}: {
+  exclude: string | undefined;
+  pending: boolean;
+  onName: (name: string) => void;
+  onPick: (person: Person) => void;
+  children?: ReactNode;
+}) {
+  const [text, setText] = useState("");
+  const [kind, setKind] = useState<PersonKind>("known");
+  const [q] = useDebouncedValue(text.trim(), 200);
+
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    if (text.trim()) onName(text.trim());
+  }
+
+  return (
+    <Stack gap="sm">
+      <form onSubmit={submit}>
+        <Group align="end" gap="xs" wrap="nowrap">
+          <TextInput
+            flex={1}
+            label="Who is this?"
+            placeholder="Name"
+            maxLength={120}
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+          />
+          <Button type="submit" loading={pending} disabled={!text.trim()}>
+            Save name
+          </Button>
+        </Group>
+      </form>
+      {children}
+      <SegmentedControl
+        size="xs"
+        aria-label="Choose from"
+        value={kind}
+        onChange={(value) => setKind(value as PersonKind)}
+        data={[
+          { value: "known", label: "People Usher knows" },
+          { value: "unknown", label: "Other strangers" },
+        ]}
+      />
+      <PersonList filter={{ kind, q }} exclude={exclude} onPick={onPick} disabled={pending} />
+    </Stack>
+  );
+}

@@ -1,0 +1,53 @@
+// Times and counts in words.
+
+// The panel speaks English: dates follow the browser only where it does too.
+const LOCALE = navigator.language.startsWith("en") ? navigator.language : "en-GB";
+
+const CLOCK = new Intl.DateTimeFormat(LOCALE, { timeStyle: "short" });
+const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" });
+const SHORT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const NUMBER = new Intl.NumberFormat(LOCALE);
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** The time of day: "14:32". */
+export const clockTime = (iso: string) => CLOCK.format(new Date(iso));
+
+/** The day and the time in full. */
+export const fullTime = (iso: string) => FULL.format(new Date(iso));
+
+/** Midnight, here, at the start of the day `daysLater` than that of `moment`. */
+export function midnight(moment: Date, daysLater = 0): Date {
+  return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate() + daysLater);
+}
+
+/** "Today", "Yesterday", or the day in words. */
+export function dayName(iso: string): string {
+  const moment = new Date(iso);
+  const now = new Date();
+  if (moment >= midnight(now)) return "Today";
+  if (moment >= midnight(now, -1)) return "Yesterday";
+  return DAY.format(moment);
+}
+
+/** "just now", "5 minutes ago", "3 hours ago", or the date. */
+export function ago(iso: string): string {
+  const age = Date.now() - Date.parse(iso);
+  if (age < MINUTE_MS) return "just now";
+  if (age < HOUR_MS) return RELATIVE.format(-Math.floor(age / MINUTE_MS), "minute");
+  if (age < 24 * HOUR_MS) return RELATIVE.format(-Math.floor(age / HOUR_MS), "hour");
+  return SHORT.format(new Date(iso));
+}
+
+/** "1 sighting", "12 sightings". */
+export function count(number: number, noun: string): string {
+  return `${NUMBER.format(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** "a", "a and b", "a, b and c". */
+export function listed(parts: string[]): string {
+  return new Intl.ListFormat("en-GB", { type: "conjunction" }).format(parts);
+}

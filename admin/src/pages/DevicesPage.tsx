@@ -1,0 +1,317 @@
+import {
+  Badge,
+  Button,
+  Code,
+  Group,
+  Modal,
+  SegmentedControl,
+  Skeleton,
+  Stack,
+  TagsInput,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconDeviceCctv, IconKey } from "@tabler/icons-react";
+import { type FormEvent, useState } from "react";
+import { createDevice, removeDevice, updateCamera } from "../api/client";
+import { useCameras, useChange, useDevices } from "../api/queries";
+import type { Camera, Device, DeviceCreate, DeviceCreated } from "../api/types";
+import { Confirmation } from "../components/Confirmation";
+import { Copyable } from "../components/Copyable";
+import { EmptyState } from "../components/EmptyState";
+import { Failure } from "../components/Failure";
+import { LoadMore } from "../components/LoadMore";
+import { PageHeader } from "../components/PageHeader";
+import { TimeAgo } from "../components/TimeAgo";
+import styles from "./DevicesPage.module.css";
+
+/** The cameras that were seen, and the keys of what may talk to Usher. */
+export function DevicesPage() {
+  const [creating, { open, close }] = useDisclosure();
+  return (
+    <>
+      <PageHeader title="Devices">
+        <Button leftSection={<IconKey size={18} aria-hidden />} onClick={open}>
+          New key
+        </Button>
+      </PageHeader>
+      <Stack gap="xl">
+        <section aria-label="Cameras">
+          <Title order={2} mb="xs">
+            Cameras
+          </Title>
+          <Cameras />
+        </section>
+        <section aria-label="Keys">
+          <Title order={2} mb="xs">
+            Keys
+          </Title>
+          <Devices />
+        </section>
+      </Stack>
+      <NewKey opened={creating} onClose={close} />
+    </>
+  );
+}
+
+function Cameras() {
+  const cameras = useCameras();
+  const [editing, setEditing] = useState<Camera>();
+  if (cameras.isPending) return <Skeleton height={120} aria-label="Loading" />;
+  if (!cameras.data) return <Failure error={cameras.error} retry={cameras.refetch} />;
+  if (cameras.data.length === 0) {
+    return (
+      <EmptyState icon={IconDeviceCctv} title="No cameras yet">
+        A camera appears here with its first face. Create a key for its detector first.
+      </EmptyState>
+    );
+  }
+  return (
+    <>
+      <ul className={styles.list}>
+        {cameras.data.map((camera) => (
+          <li key={camera.id} className={styles.row}>
+            <div className={styles.what}>
+              <Text fw={600}>{camera.name}</Text>
+              <Text fz="sm" c="dimmed">
+                {camera.name !== camera.id && `${camera.id} · `}
+                {camera.last_seen_at ? (
+                  <>
+                    last face <TimeAgo at={camera.last_seen_at} />
+                  </>
+                ) : (
+                  "no face yet"
+                )}
+              </Text>
+              <Text fz="sm" c="dimmed">
+                {camera.managers.length > 0
+                  ? `Alerts go to ${camera.managers.join(", ")}`
+                  : "Nobody is told about its alerts"}
+              </Text>
+            </div>
+            <Button
+              variant="default"
+              size="xs"
+              aria-label={`Edit ${camera.name}`}
+              onClick={() => setEditing(camera)}
+            >
+              Edit
+            </Button>
+          </li>
+        ))}
+      </ul>
+      <LoadMore list={cameras} />
+      <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
+        {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
+      </Modal>
+    </>
+  );
+}
+
+function CameraForm({ camera, onDone }: { camera: Camera; onDone: () => void }) {
+  const [managers, setManagers] = useState(camera.managers);
+  const change = useChange();
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const name = String(new FormData(event.currentTarget).get("name"));
+    change.mutate(() => updateCamera(camera.id, { name, managers }), { onSuccess: onDone });
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <TextInput
+          name="name"
+          label="Name"
+          defaultValue={camera.name}
+          maxLength={120}
+          required
+          data-autofocus
+        />
+        <TagsInput
+          label="Managers"
+          description="Chat accounts that hear about its alerts. Press Enter after each."
+          value={managers}
+          onChange={setManagers}
+          maxTags={50}
+          acceptValueOnBlur
+        />
+        <Group justify="end" gap="xs">
+          <Button variant="default" onClick={onDone}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={change.isPending}>
+            Save
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function Devices() {
+  const devices = useDevices();
+  const [removing, setRemoving] = useState<Device>();
+  const change = useChange();
+
+  function remove(device: Device) {
+    change.mutate(() => removeDevice(device.id), { onSettled: () => setRemoving(undefined) });
+  }
+
+  if (devices.isPending) return <Skeleton height={120} aria-label="Loading" />;
+  if (!devices.data) return <Failure error={devices.error} retry={devices.refetch} />;
+  if (devices.data.length === 0) {
+    return (
+      <EmptyState icon={IconKey} title="No keys yet">
+        A detector uploads with a key of its own, which can be revoked by itself.
+      </EmptyState>
+    );
+  }
+  return (
+    <>
+      <ul className={styles.list}>
+        {devices.data.map((device) => (
+          <li key={device.id} className={styles.row}>
+            <div className={styles.what}>
+              <Group gap="xs">
+                <Text fw={600}>{device.name}</Text>
+                <Badge variant="light" color="gray">
+                  {device.role === "device" ? "Detector" : "Notifier"}
+                </Badge>
+              </Group>
+              <Text fz="sm" c="dimmed">
+                {device.last_seen_at ? (
+                  <>
+                    used <TimeAgo at={device.last_seen_at} />
+                  </>
+                ) : (
+                  "never used"
+                )}{" "}
+                · created <TimeAgo at={device.created_at} />
+              </Text>
+            </div>
+            <Button
+              variant="default"
+              size="xs"
+              c="red"
+              aria-label={`Revoke ${device.name}`}
+              onClick={() => setRemoving(device)}
+            >
+              Revoke
+            </Button>
+          </li>
+        ))}
+      </ul>
+      <LoadMore list={devices} />
+      <Confirmation
+        opened={removing !== undefined}
+        title={`Revoke the key of ${removing?.name}?`}
+        action="Revoke"
+        pending={change.isPending}
+        onConfirm={() => removing && remove(removing)}
+        onClose={() => setRemoving(undefined)}
+      >
+        What uses it is refused at once. What it has uploaded stays.
+      </Confirmation>
+    </>
+  );
+}
+
+function NewKey({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const [created, setCreated] = useState<DeviceCreated>();
+
+  function close() {
+    setCreated(undefined);
+    onClose();
+  }
+
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      closeOnClickOutside={!created}
+      size="lg"
+      title={created ? `The key of ${created.name}` : "New key"}
+    >
+      {created ? <KeyOnce device={created} onDone={close} /> : <KeyForm onCreated={setCreated} />}
+    </Modal>
+  );
+}
+
+function KeyForm({ onCreated }: { onCreated: (device: DeviceCreated) => void }) {
+  const [role, setRole] = useState<DeviceCreate["role"]>("device");
+  const change = useChange<DeviceCreated>();
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const name = String(new FormData(event.currentTarget).get("name"));
+    change.mutate(() => createDevice({ name, role }), { onSuccess: onCreated });
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <SegmentedControl
+          aria-label="For"
+          value={role}
+          onChange={(value) => setRole(value as DeviceCreate["role"])}
+          data={[
+            { value: "device", label: "A detector" },
+            { value: "notifier", label: "A notifier" },
+          ]}
+        />
+        <TextInput
+          name="name"
+          label="Name"
+          description={
+            role === "device"
+              ? "Where it runs, such as “Front door”. It may upload faces and nothing else."
+              : "Which chat it serves. It may send alerts and bring back the managers' answers."
+          }
+          maxLength={120}
+          required
+          data-autofocus
+        />
+        <Group justify="end">
+          <Button type="submit" loading={change.isPending}>
+            Create key
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function KeyOnce({ device, onDone }: { device: DeviceCreated; onDone: () => void }) {
+  return (
+    <Stack>
+      <Text>
+        Copy it now: Usher keeps only a fingerprint of it and <b>cannot show it again</b>.
+      </Text>
+      <Copyable label="Key" text={device.key} />
+      <Text fz="sm">Where it is to run:</Text>
+      <Copyable label="Command" text={commandFor(device)} />
+      {device.role === "device" && (
+        <Text fz="sm" c="dimmed">
+          <Code>--source</Code> is a camera's number, a file or a stream's address;{" "}
+          <Code>--camera-id</Code> is the name that the camera goes by.
+        </Text>
+      )}
+      <Group justify="end">
+        <Button onClick={onDone}>Done</Button>
+      </Group>
+    </Stack>
+  );
+}
+
+function commandFor({ role, key }: DeviceCreated): string {
+  const { origin } = window.location;
+  const program =
+    role === "device"
+      ? `usher detect --source 0 --camera-id front-door --api ${origin}`
+      : `usher notify --api ${origin}`;
+  return `export USHER_API_KEY='${key}'\n${program}`;
+}

@@ -1,0 +1,172 @@
+import { Alert, Anchor, Button, Code, NativeSelect, Text, TextInput } from "@mantine/core";
+import { IconFaceId, IconFilterOff } from "@tabler/icons-react";
+import { Link, useSearchParams } from "react-router";
+import type { DetectionFilter } from "../api/client";
+import { useCameras, useStats } from "../api/queries";
+import type { DetectionStatus } from "../api/types";
+import { DetectionList } from "../components/DetectionList";
+import { EmptyState } from "../components/EmptyState";
+import { PageHeader } from "../components/PageHeader";
+import { count, midnight } from "../format";
+import styles from "./LivePage.module.css";
+
+const SLOW_QUEUE_S = 60;
+
+const STATUSES: { value: DetectionStatus; label: string }[] = [
+  { value: "classified", label: "Identified" },
+  { value: "unidentifiable", label: "Not identifiable" },
+  { value: "pending", label: "Waiting" },
+  { value: "failed", label: "Failed" },
+  { value: "not_a_face", label: "Not a face" },
+];
+
+/** The newest detections, as they come in. */
+export function LivePage() {
+  const [parameters, setParameters] = useSearchParams();
+  const filter = filterOf(parameters);
+  const filtered = Object.values(filter).some(Boolean);
+
+  function choose(parameter: string, value: string) {
+    setParameters((current) => {
+      if (value) current.set(parameter, value);
+      else current.delete(parameter);
+      return current;
+    });
+  }
+
+  return (
+    <>
+      <PageHeader title="Live">
+        <Filters parameters={parameters} choose={choose} />
+      </PageHeader>
+      <TodayFigures />
+      <DetectionList
+        filter={filter}
+        empty={
+          filtered ? (
+            <EmptyState icon={IconFilterOff} title="Nothing matches">
+              <Button variant="default" mt="xs" onClick={() => setParameters({})}>
+                Show everything
+              </Button>
+            </EmptyState>
+          ) : (
+            <GettingStarted />
+          )
+        }
+      />
+    </>
+  );
+}
+
+function filterOf(parameters: URLSearchParams): DetectionFilter {
+  const day = parameters.get("day");
+  const start = day ? new Date(`${day}T00:00`) : undefined;
+  return {
+    camera_id: parameters.get("camera") ?? undefined,
+    status: (parameters.get("status") as DetectionStatus | null) ?? undefined,
+    from: start?.toISOString(),
+    to: start && midnight(start, 1).toISOString(),
+  };
+}
+
+function Filters({
+  parameters,
+  choose,
+}: {
+  parameters: URLSearchParams;
+  choose: (parameter: string, value: string) => void;
+}) {
+  const cameras = useCameras();
+  return (
+    <search className={styles.filters}>
+      <NativeSelect
+        aria-label="Camera"
+        value={parameters.get("camera") ?? ""}
+        onChange={(event) => choose("camera", event.currentTarget.value)}
+        data={[
+          { value: "", label: "All cameras" },
+          ...(cameras.data ?? []).map(({ id, name }) => ({ value: id, label: name })),
+        ]}
+      />
+      <NativeSelect
+        aria-label="Status"
+        value={parameters.get("status") ?? ""}
+        onChange={(event) => choose("status", event.currentTarget.value)}
+        data={[{ value: "", label: "Any status" }, ...STATUSES]}
+      />
+      <TextInput
+        type="date"
+        aria-label="Day"
+        value={parameters.get("day") ?? ""}
+        onChange={(event) => choose("day", event.currentTarget.value)}
+      />
+    </search>
+  );
+}
+
+function TodayFigures() {
+  const stats = useStats(midnight(new Date()).toISOString()).data;
+  if (!stats) return null;
+  const waitingS = stats.oldest_pending_s ?? 0;
+  return (
+    <>
+      <dl className={styles.figures} aria-label="Today">
+        <Figure label="Seen today" value={stats.detections} />
+        <Figure label="People" value={stats.persons} />
+        <Figure label="New strangers" value={stats.new_persons} stranger />
+        <Figure label="Alerts sent" value={stats.alerts_sent} />
+        <Figure label="Being identified" value={stats.queue} />
+      </dl>
+      {waitingS > SLOW_QUEUE_S && (
+        <Alert color="red" mt="md" title="Faces are waiting to be identified">
+          The oldest of {count(stats.queue, "detection")} has waited for{" "}
+          {count(Math.round(waitingS / 60), "minute")}. Is <Code>usher classify</Code> running?
+        </Alert>
+      )}
+    </>
+  );
+}
+
+function Figure({
+  label,
+  value,
+  stranger = false,
+}: {
+  label: string;
+  value: number;
+  stranger?: boolean;
+}) {
+  return (
+    <div className={styles.figure} data-stranger={stranger && value > 0}>
+      <dt>{label}</dt>
+      <dd>{value.toLocaleString()}</dd>
+    </div>
+  );
+}
+
+function GettingStarted() {
+  return (
+    <EmptyState icon={IconFaceId} title="No faces yet">
+      <Text inherit>As soon as a camera sees a face, it appears here.</Text>
+      <ol className={styles.steps}>
+        <li>
+          Create a key for the camera's detector under{" "}
+          <Anchor component={Link} to="/devices" inherit underline="always">
+            Devices
+          </Anchor>
+          .
+        </li>
+        <li>
+          Start the detector where the camera is: <Code>usher detect --help</Code> says how.
+        </li>
+        <li>
+          Add the people who belong here under{" "}
+          <Anchor component={Link} to="/people" inherit underline="always">
+            People
+          </Anchor>
+          , so that only strangers are strangers.
+        </li>
+      </ol>
+    </EmptyState>
+  );
+}

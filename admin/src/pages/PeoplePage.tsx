@@ -1,0 +1,208 @@
+import {
+  Button,
+  Group,
+  Modal,
+  Skeleton,
+  Stack,
+  Tabs,
+  Text,
+  Textarea,
+  TextInput,
+} from "@mantine/core";
+import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
+import { IconSearch, IconUserPlus, IconUsers } from "@tabler/icons-react";
+import { type FormEvent, useEffect, useState } from "react";
+import { Link, useNavigate, useSearchParams } from "react-router";
+import { createPerson, type PersonFilter } from "../api/client";
+import { useChange, usePersons } from "../api/queries";
+import type { Person, PersonKind } from "../api/types";
+import { CardGrid } from "../components/CardGrid";
+import { EmptyState } from "../components/EmptyState";
+import { Failure } from "../components/Failure";
+import { LoadMore } from "../components/LoadMore";
+import { PageHeader } from "../components/PageHeader";
+import { Portrait } from "../components/Portrait";
+import { TimeAgo } from "../components/TimeAgo";
+import { count } from "../format";
+import { personName } from "../outcome";
+import styles from "./PeoplePage.module.css";
+
+const CARD_WIDTH_PX = 158;
+
+const KINDS: { kind: PersonKind; label: string; empty: string }[] = [
+  {
+    kind: "known",
+    label: "Known",
+    empty: "Add the people who belong here, or name a stranger: either makes them known.",
+  },
+  {
+    kind: "unknown",
+    label: "Strangers",
+    empty: "Everyone who was seen is known by name, or nobody was seen yet.",
+  },
+  {
+    kind: "ignored",
+    label: "Ignored",
+    empty: "Ignore a stranger, such as the postman, and no alert is sent about them again.",
+  },
+];
+
+/** Everyone whom Usher has met or was told about. */
+export function PeoplePage() {
+  const [parameters, setParameters] = useSearchParams();
+  const [adding, { open, close }] = useDisclosure();
+  const kind = KINDS.find((entry) => entry.kind === parameters.get("kind"))?.kind ?? "known";
+  const [text, setText] = useState(parameters.get("q") ?? "");
+  const [q] = useDebouncedValue(text.trim(), 200);
+
+  useEffect(() => {
+    setParameters(
+      (current) => {
+        if (q) current.set("q", q);
+        else current.delete("q");
+        return current;
+      },
+      { replace: true },
+    );
+  }, [q, setParameters]);
+
+  return (
+    <>
+      <PageHeader title="People">
+        <Button leftSection={<IconUserPlus size={18} aria-hidden />} onClick={open}>
+          Add person
+        </Button>
+      </PageHeader>
+      <Tabs
+        value={kind}
+        onChange={(chosen) => setParameters({ kind: chosen ?? "known", ...(q && { q }) })}
+      >
+        <Group justify="space-between" align="end" gap="sm" mb="md">
+          <Tabs.List>
+            {KINDS.map((entry) => (
+              <Tabs.Tab key={entry.kind} value={entry.kind}>
+                {entry.label}
+              </Tabs.Tab>
+            ))}
+          </Tabs.List>
+          <TextInput
+            className={styles.search}
+            type="search"
+            aria-label="Search by name or ID"
+            placeholder="Search by name or ID"
+            leftSection={<IconSearch size={16} aria-hidden />}
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+          />
+        </Group>
+        {KINDS.map((entry) => (
+          <Tabs.Panel key={entry.kind} value={entry.kind}>
+            {entry.kind === kind && (
+              <Persons filter={{ kind, q }} empty={q ? `Nobody is called “${q}”.` : entry.empty} />
+            )}
+          </Tabs.Panel>
+        ))}
+      </Tabs>
+      <AddPerson opened={adding} onClose={close} />
+    </>
+  );
+}
+
+function Persons({ filter, empty }: { filter: PersonFilter; empty: string }) {
+  const persons = usePersons(filter);
+  if (persons.isPending) {
+    return (
+      <CardGrid label="Loading" cardWidth={CARD_WIDTH_PX}>
+        {Array.from({ length: 12 }, (_, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: placeholders have no identity
+          <Skeleton key={place} component="li" height={225} />
+        ))}
+      </CardGrid>
+    );
+  }
+  if (!persons.data) return <Failure error={persons.error} retry={persons.refetch} />;
+  if (persons.data.length === 0)
+    return (
+      <EmptyState icon={IconUsers} title="Nobody here">
+        {empty}
+      </EmptyState>
+    );
+  return (
+    <>
+      <CardGrid label="Persons" cardWidth={CARD_WIDTH_PX}>
+        {persons.data.map((person) => (
+          <li key={person.id}>
+            <PersonCard person={person} />
+          </li>
+        ))}
+      </CardGrid>
+      <LoadMore list={persons} />
+    </>
+  );
+}
+
+function PersonCard({ person }: { person: Person }) {
+  return (
+    <Link className={styles.card} to={`/people/${person.id}`}>
+      <Portrait person={person} size="100%" />
+      <Text fz="sm" fw={600} truncate title={personName(person)} mt={8}>
+        {personName(person)}
+      </Text>
+      <Text fz="xs" c="dimmed">
+        {count(person.detections, "sighting")}
+      </Text>
+      <Text fz="xs" c="dimmed">
+        {person.last_seen_at ? (
+          <>
+            Seen <TimeAgo at={person.last_seen_at} />
+          </>
+        ) : (
+          "Not seen yet"
+        )}
+      </Text>
+    </Link>
+  );
+}
+
+function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const navigate = useNavigate();
+  const change = useChange<Person>();
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const person = { name: String(form.get("name")), notes: String(form.get("notes")) };
+    change.mutate(() => createPerson(person), {
+      onSuccess: ({ id }) => navigate(`/people/${id}`),
+    });
+  }
+
+  return (
+    <Modal opened={opened} onClose={onClose} title="Add person">
+      <form onSubmit={submit}>
+        <Stack>
+          <TextInput name="name" label="Name" maxLength={120} required data-autofocus />
+          <Textarea
+            name="notes"
+            label="Notes"
+            description="For whoever reads this later. Never used to recognise anybody."
+            maxLength={4000}
+            autosize
+            minRows={2}
+          />
+          <Text fz="sm" c="dimmed">
+            Photographs come next.
+          </Text>
+          <Group justify="end" gap="xs">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={change.isPending}>
+              Add
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

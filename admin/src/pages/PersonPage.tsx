@@ -1,0 +1,292 @@
+import {
+  Badge,
+  Button,
+  Group,
+  Modal,
+  Paper,
+  Skeleton,
+  Stack,
+  Text,
+  Textarea,
+  TextInput,
+  Title,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { notifications } from "@mantine/notifications";
+import { IconArrowMerge, IconEye, IconEyeOff, IconPencil, IconTrash } from "@tabler/icons-react";
+import type { FormEvent } from "react";
+import { useNavigate, useParams } from "react-router";
+import { deletePerson, stopIgnoring, updatePerson } from "../api/client";
+import { useChange, usePerson } from "../api/queries";
+import type { DeletionReceipt, Person, PersonKind } from "../api/types";
+import { Confirmation } from "../components/Confirmation";
+import { DetectionList } from "../components/DetectionList";
+import { Failure } from "../components/Failure";
+import { MergeDialog } from "../components/MergeDialog";
+import { PageHeader } from "../components/PageHeader";
+import { Photographs } from "../components/Photographs";
+import { Portrait } from "../components/Portrait";
+import { TimeAgo } from "../components/TimeAgo";
+import { count, listed } from "../format";
+import { personName } from "../outcome";
+import styles from "./PersonPage.module.css";
+
+export function PersonPage() {
+  const { id } = useParams();
+  const person = usePerson(id);
+  if (person.isPending) return <Skeleton height={150} aria-label="Loading" />;
+  if (!person.data) return <Failure error={person.error} retry={person.refetch} />;
+  return <PersonDetails key={id} person={person.data} />;
+}
+
+function PersonDetails({ person }: { person: Person }) {
+  return (
+    <Stack gap="lg">
+      <div className={styles.head}>
+        <div className={styles.portrait}>
+          <Portrait person={person} size="100%" />
+        </div>
+        <div className={styles.about}>
+          <Summary person={person} />
+        </div>
+        <Actions person={person} />
+      </div>
+      {person.kind === "unknown" && <NameForm person={person} />}
+      <section aria-label="Photographs">
+        <Title order={2} mb="xs">
+          Photographs
+        </Title>
+        <Photographs person={person} />
+      </section>
+      <section aria-label="Detections">
+        <Title order={2}>Detections</Title>
+        <DetectionList
+          filter={{ person_id: person.id }}
+          empty={
+            <Text c="dimmed" fz="sm" mt="xs">
+              No camera has seen {personName(person)} yet.
+            </Text>
+          }
+        />
+      </section>
+    </Stack>
+  );
+}
+
+const BADGES: Record<PersonKind, { label: string; color: string }> = {
+  known: { label: "Known", color: "pine" },
+  unknown: { label: "Stranger", color: "amber" },
+  ignored: { label: "Ignored", color: "gray" },
+};
+
+function Summary({ person }: { person: Person }) {
+  const badge = BADGES[person.kind];
+  return (
+    <>
+      <PageHeader title={personName(person)} />
+      <Group gap="sm" fz="sm" c="dimmed">
+        <Badge variant="light" color={badge.color}>
+          {badge.label}
+        </Badge>
+        <span>{count(person.detections, "sighting")}</span>
+        {person.last_seen_at && (
+          <span>
+            last seen <TimeAgo at={person.last_seen_at} />
+          </span>
+        )}
+      </Group>
+      {person.notes && <Text className={styles.notes}>{person.notes}</Text>}
+    </>
+  );
+}
+
+function Actions({ person }: { person: Person }) {
+  const change = useChange();
+  const [editing, edit] = useDisclosure();
+  const [merging, merge] = useDisclosure();
+  const [deleting, remove] = useDisclosure();
+  const ignored = person.kind === "ignored";
+
+  function toggleIgnored() {
+    change.mutate(() =>
+      ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" }),
+    );
+  }
+
+  return (
+    <Group gap="xs" className={styles.actions}>
+      <Button
+        variant="default"
+        size="xs"
+        leftSection={<IconPencil size={15} aria-hidden />}
+        onClick={edit.open}
+      >
+        Edit
+      </Button>
+      <Button
+        variant="default"
+        size="xs"
+        leftSection={<IconArrowMerge size={15} aria-hidden />}
+        onClick={merge.open}
+      >
+        Merge
+      </Button>
+      <Button
+        variant="default"
+        size="xs"
+        leftSection={
+          ignored ? <IconEye size={15} aria-hidden /> : <IconEyeOff size={15} aria-hidden />
+        }
+        loading={change.isPending}
+        onClick={toggleIgnored}
+      >
+        {ignored ? "Stop ignoring" : "Ignore"}
+      </Button>
+      <Button
+        variant="default"
+        size="xs"
+        c="red"
+        leftSection={<IconTrash size={15} aria-hidden />}
+        onClick={remove.open}
+      >
+        Delete
+      </Button>
+      <EditDialog person={person} opened={editing} onClose={edit.close} />
+      <MergeDialog person={person} opened={merging} onClose={merge.close} />
+      <DeleteDialog person={person} opened={deleting} onClose={remove.close} />
+    </Group>
+  );
+}
+
+type DialogProps = { person: Person; opened: boolean; onClose: () => void };
+
+function EditDialog({ person, opened, onClose }: DialogProps) {
+  const change = useChange();
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const name = String(form.get("name")).trim();
+    const notes = String(form.get("notes"));
+    // A name makes known, except whom one ignores.
+    const kind = person.kind === "ignored" ? "ignored" : "known";
+    change.mutate(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), {
+      onSuccess: onClose,
+    });
+  }
+
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Edit ${personName(person)}`}>
+      <form onSubmit={submit}>
+        <Stack>
+          <TextInput
+            name="name"
+            label="Name"
+            defaultValue={person.name ?? ""}
+            maxLength={120}
+            required={person.name !== null}
+            data-autofocus
+          />
+          <Textarea
+            name="notes"
+            label="Notes"
+            defaultValue={person.notes}
+            maxLength={4000}
+            autosize
+            minRows={3}
+          />
+          <Group justify="end" gap="xs">
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={change.isPending}>
+              Save
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
+
+function DeleteDialog({ person, opened, onClose }: DialogProps) {
+  const navigate = useNavigate();
+  const change = useChange<DeletionReceipt>();
+  const name = personName(person);
+
+  function confirm() {
+    change.mutate(() => deletePerson(person.id), {
+      onSuccess: (receipt) => {
+        notifications.show({ title: `${name} is deleted`, message: `Gone: ${contents(receipt)}.` });
+        navigate("/people", { replace: true });
+      },
+    });
+  }
+
+  return (
+    <Confirmation
+      opened={opened}
+      title={`Delete ${name}?`}
+      action="Delete for good"
+      pending={change.isPending}
+      onConfirm={confirm}
+      onClose={onClose}
+    >
+      <Text>This removes all that Usher has about {name}, and cannot be taken back:</Text>
+      <ul>
+        <li>the name and the notes</li>
+        <li>{count(person.faces, "photograph")} that new faces are compared with</li>
+        <li>{count(person.detections, "sighting")}, with their pictures</li>
+        <li>their visits and the alerts about them</li>
+      </ul>
+      <Text fz="sm" c="dimmed">
+        Seen again, they will be a new stranger.
+      </Text>
+    </Confirmation>
+  );
+}
+
+function contents({ faces, detections, crops, visits, alerts }: DeletionReceipt): string {
+  return listed([
+    count(faces, "photograph"),
+    count(detections, "sighting"),
+    count(crops, "picture"),
+    count(visits, "visit"),
+    count(alerts, "alert"),
+  ]);
+}
+
+function NameForm({ person }: { person: Person }) {
+  const change = useChange();
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const name = String(new FormData(event.currentTarget).get("name"));
+    change.mutate(() => updatePerson(person.id, { name }), {
+      onSuccess: () => notifications.show({ message: `Usher knows ${name} now.` }),
+    });
+  }
+
+  return (
+    <Paper withBorder p="md" bd="1px solid var(--usher-stranger-line)" maw={560}>
+      <form onSubmit={submit}>
+        <Group align="end" gap="xs" wrap="nowrap">
+          <TextInput
+            flex={1}
+            name="name"
+            label="Who is this?"
+            placeholder="Name"
+            maxLength={120}
+            required
+          />
+          <Button type="submit" loading={change.isPending}>
+            Save name
+          </Button>
+        </Group>
+      </form>
+      <Text fz="xs" c="dimmed" mt="xs">
+        Somebody Usher knows already? Merge the two.
+      </Text>
+    </Paper>
+  );
+}

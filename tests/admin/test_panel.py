@@ -1,0 +1,360 @@
+"""The admin panel in a real browser, over the real system.
+
+The system is shared and keeps what earlier tests did: each test brings people of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    async_playwright,
+    expect,
+)
+
+CHROMIUM = Path(os.environ.get("USHER_TEST_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+
+# A classifier embeds in batches and loads its model first, perhaps on a busy machine.
+CLASSIFIED_WITHIN_MS = 60_000
+SHOWN_WITHIN_MS = 15_000
+
+STRANGER = re.compile(r"^Stranger p-")
+# Chromium reports every refused request, also where refusing is the right answer.
+REFUSED_REQUEST = re.compile(r"^Failed to load resource: .* status of 4\d\d\b")
+
+
+class RunningSystem(Protocol):
+    """An API and a classifier, started on a database of their own."""
+
+    url: str
+    admin_username: str
+    admin_password: str
+
+    def upload(self, image_path: Path, camera_id: str) -> str:
+        """Post a photograph as a detector would, and return the detection's id."""
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if not CHROMIUM.is_file():
+        reason = f"there is no Chromium at {CHROMIUM}: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    playwright: Playwright
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: Browser, running_system: RunningSystem) -> AsyncIterator[BrowserContext]:
+    """A browser without cookies, at the panel's address; what fails in it fails the test."""
+    context = await browser.new_context(
+        base_url=running_system.url, viewport=DESKTOP, reduced_motion="reduce", locale="en-GB"
+    )
+    context.set_default_timeout(SHOWN_WITHIN_MS)
+    complaints: list[str] = []
+    context.on("console", lambda message: _note(message, complaints))
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context
+    await context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+async def page(context: BrowserContext, running_system: RunningSystem) -> Page:
+    """The panel, with the admin signed in."""
+    page = await context.new_page()
+    await sign_in(page, running_system.admin_username, running_system.admin_password)
+    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    return page
+
+
+def _note(message: ConsoleMessage, complaints: list[str]) -> None:
+    address = message.location["url"]
+    refused = REFUSED_REQUEST.match(message.text) and not address.endswith("/image")
+    if message.type == "error" and not refused:
+        complaints.append(f"{message.text} ({address})")
+
+
+async def sign_in(page: Page, username: str, password: str) -> None:
+    await page.goto("/")
+    await page.get_by_label("Username").fill(username)
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def wait_until_connected(page: Page) -> None:
+    await expect(page.get_by_role("status").get_by_text("Connected")).to_be_visible(
+        timeout=SHOWN_WITHIN_MS
+    )
+
+
+async def add_person(page: Page, name: str) -> None:
+    """Create somebody known, and stay on their page."""
+    await page.goto("/people")
+    await page.get_by_role("button", name="Add person").click()
+    dialog = page.get_by_role("dialog", name="Add person")
+    await dialog.get_by_label("Name", exact=True).fill(name)
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
+async def upload_photographs(page: Page, *photographs: Path) -> Locator:
+    """Upload on a person's page; returns the list of results, a row a file."""
+    await page.get_by_label("Photographs to add").set_input_files(photographs)
+    results = page.get_by_role("list", name="Uploads").get_by_role("listitem")
+    await expect(results).to_have_count(len(photographs))
+    await expect(page.get_by_role("button", name="Add photographs")).to_be_enabled(
+        timeout=CLASSIFIED_WITHIN_MS
+    )
+    return results
+
+
+def photograph_of(test_data: Path, name: str) -> Path:
+    """A photograph of somebody who appears in one test only."""
+    return test_data / "lfw-dev" / "images" / name / f"{name}_0001.jpg"
+
+
+async def see(
+    page: Page, running_system: RunningSystem, photograph: Path, camera_id: str = "front-door"
+) -> Locator:
+    """Have a camera see a face while the Live page is open; returns the face's card."""
+    await page.goto("/")
+    await wait_until_connected(page)
+    detection = await asyncio.to_thread(running_system.upload, photograph, camera_id)
+    return page.locator(f'a[href*="detection={detection}"]')
+
+
+async def see_stranger(page: Page, running_system: RunningSystem, photograph: Path) -> Locator:
+    """As `see`, and wait until Usher has called them a stranger."""
+    card = await see(page, running_system, photograph)
+    await expect(card).to_have_accessible_name(STRANGER, timeout=CLASSIFIED_WITHIN_MS)
+    return card
+
+
+async def open_person(page: Page, card: Locator) -> str:
+    """From a card by the drawer to the person's page; returns the name that stands there."""
+    await card.click()
+    await page.get_by_role("dialog", name="Detection").get_by_role("link", name=STRANGER).click()
+    heading = page.get_by_role("heading", name=STRANGER, level=1)
+    return await heading.inner_text()
+
+
+async def test_sign_in_shows_an_error_when_the_password_is_wrong(
+    context: BrowserContext, running_system: RunningSystem
+) -> None:
+    page = await context.new_page()
+
+    await sign_in(page, running_system.admin_username, "not the password")
+
+    await expect(page.get_by_role("alert")).to_contain_text(re.compile("password", re.IGNORECASE))
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_sign_in_enters_and_sign_out_leaves(page: Page) -> None:
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+
+    await page.get_by_role("button", name=re.compile("^Account of ")).click()
+    await page.get_by_role("menuitem", name="Sign out").click()
+
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_upload_enrols_a_person_and_says_which_file_was_refused(
+    page: Page, test_data: Path
+) -> None:
+    await add_person(page, "Joe Biden")
+
+    results = await upload_photographs(
+        page, test_data / "enrol" / "joe-biden" / "1.jpg", test_data / "groups" / "dogs.jpg"
+    )
+
+    await expect(results.nth(0)).to_contain_text("Added")
+    await expect(results.nth(1)).to_contain_text(re.compile("face", re.IGNORECASE))
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await expect(photographs).to_have_count(1)
+    await expect(photographs).to_have_js_property("complete", value=True)
+
+
+async def test_known_person_is_called_by_name_when_a_camera_sees_them(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    obama = test_data / "enrol" / "barack-obama"
+    await add_person(page, "Barack Obama")
+    await upload_photographs(page, obama / "1.jpg")
+
+    card = await see(page, running_system, obama / "2.jpg")
+
+    await expect(card).to_have_accessible_name(
+        re.compile("^Barack Obama, front-door,"), timeout=CLASSIFIED_WITHIN_MS
+    )
+
+
+async def test_detection_appears_without_a_reload(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    photograph = photograph_of(test_data, "Ann_Veneman")
+
+    card = await see(page, running_system, photograph, camera_id="car-park")
+
+    await expect(card).to_be_visible(timeout=SHOWN_WITHIN_MS)
+    await expect(card).to_contain_text("car-park")
+    await expect(card.get_by_role("img").first).to_have_js_property("complete", value=True)
+
+
+async def test_stranger_becomes_known_when_named_in_the_drawer(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    card = await see_stranger(
+        page, running_system, test_data / "enrol" / "lin-manuel-miranda" / "1.png"
+    )
+    await card.click()
+    drawer = page.get_by_role("dialog", name="Detection")
+
+    await drawer.get_by_label("Who is this?").fill("Lin-Manuel Miranda")
+    await drawer.get_by_role("button", name="Save name").click()
+
+    await expect(drawer.get_by_role("heading", name="Lin-Manuel Miranda")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(drawer).to_be_hidden()
+    await expect(card).to_have_accessible_name(re.compile("^Lin-Manuel Miranda,"))
+    await expect(card).to_be_focused()
+
+
+async def test_merge_folds_a_stranger_into_a_known_person(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    card = await see_stranger(page, running_system, photograph_of(test_data, "Robert_Evans"))
+    stranger = await open_person(page, card)
+    strangers_page = page.url
+    await add_person(page, "Robert Evans")
+
+    await page.get_by_role("button", name="Merge").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("Strangers", exact=True).click()
+    await dialog.get_by_role("button", name=stranger).click()
+    await expect(dialog).to_contain_text(f"1 sighting and 1 photograph of {stranger} will belong")
+    await dialog.get_by_role("button", name="Merge into Robert Evans").click()
+
+    await expect(dialog).to_be_hidden()
+    detections = page.get_by_role("region", name="Detections").get_by_role("link")
+    await expect(detections).to_have_count(1)
+    await expect(detections).to_have_accessible_name(re.compile("^Robert Evans,"))
+    await page.goto(strangers_page)
+    await expect(page.get_by_role("alert")).to_be_visible()
+
+
+async def test_delete_says_what_goes_and_removes_the_person(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    card = await see_stranger(page, running_system, photograph_of(test_data, "Padraig_Harrington"))
+    name = await open_person(page, card)
+    persons_page = page.url
+
+    await page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name=f"Delete {name}?")
+    await expect(dialog).to_contain_text("1 sighting, with their pictures")
+    await dialog.get_by_role("button", name="Delete for good").click()
+
+    await expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
+    await page.goto(persons_page)
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await page.goto("/")
+    await wait_until_connected(page)
+    await expect(card).to_have_count(0)
+
+
+async def test_device_key_is_shown_once(page: Page) -> None:
+    await page.get_by_role("link", name="Devices").click()
+    await page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Back door")
+    await dialog.get_by_role("button", name="Create key").click()
+
+    key = await dialog.get_by_label("Key", exact=True).input_value()
+    command = await dialog.get_by_label("Command", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+
+    assert key in command
+    assert "usher detect" in command
+    await page.reload()
+    await expect(page.get_by_role("button", name="Revoke Back door")).to_be_visible()
+    assert key not in await page.content()
+
+
+@pytest.mark.parametrize("path", ["/", "/people", "/people?kind=unknown", "/alerts", "/devices"])
+async def test_page_fits_a_phone(
+    page: Page, running_system: RunningSystem, test_data: Path, path: str
+) -> None:
+    await see_stranger(page, running_system, photograph_of(test_data, "Pedro_Malan"))
+    await page.set_viewport_size(PHONE)
+
+    await page.goto(path)
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await page.wait_for_load_state("load")
+
+    assert await _overflow_px(page) <= 0
+
+
+async def test_person_and_drawer_fit_a_phone(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    card = await see_stranger(page, running_system, photograph_of(test_data, "Fernando_Vargas"))
+    await page.set_viewport_size(PHONE)
+
+    await card.click()
+    drawer = page.get_by_role("dialog", name="Detection")
+    await expect(drawer.get_by_label("Who is this?")).to_be_visible()
+    assert await _overflow_px(page) <= 0
+    await drawer.get_by_role("link", name=STRANGER).click()
+
+    await expect(page.get_by_role("heading", name=STRANGER, level=1)).to_be_visible()
+    assert await _overflow_px(page) <= 0
+
+
+async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:
+    await page.set_viewport_size(PHONE)
+
+    await page.get_by_role("button", name="Navigation").click()
+    await page.get_by_role("link", name="Alerts").click()
+
+    await expect(page.get_by_role("heading", name="Alerts", level=1)).to_be_visible()
+    await expect(page.get_by_role("link", name="People")).not_to_be_in_viewport()
+
+
+async def _overflow_px(page: Page) -> int:
+    root: int = await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return root

@@ -1,0 +1,59 @@
+"""What all tests share: one real MongoDB server, a database for each test, the test data."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.asynchronous.database import AsyncDatabase
+
+from usher.storage.database import connected
+from tests.running import RunningSystem, run_system
+from usher.storage.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+async def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A replica set: that of USHER_TEST_MONGODB_URI, or an embedded server."""
+    given = os.environ.get("USHER_TEST_MONGODB_URI")
+    if given:
+        yield given
+        return
+    async with EmbeddedServer(tmp_path_factory.mktemp("mongodb")) as server:
+        yield server.uri
+
+
+@pytest.fixture
+async def database(mongodb_uri: str) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
+    """A new, empty database, connected to as the services do, and dropped after the test."""
+    async with connected(mongodb_uri, f"test_{uuid.uuid4().hex}") as database:
+        yield database
+        await database.client.drop_database(database.name)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of photographs and videos that are too large for the repository."""
+    given = os.environ.get("USHER_TEST_DATA")
+    if not given:
+        pytest.skip("USHER_TEST_DATA is not set: see CONTRIBUTING.md")
+    return Path(given)
+
+
+@pytest.fixture(scope="module")
+def running_system(
+    mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSystem]:
+    """The API and a classifier, running for the tests of one module."""
+    with run_system(mongodb_uri, tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def api(running_system: RunningSystem) -> RunningSystem:
+    """The running system, where a test means its API."""
+    return running_system

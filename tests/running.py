@@ -1,0 +1,130 @@
+"""The API and a classifier as real processes, for tests that need them running."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image
+
+from usher.client import UsherClient
+from usher.wire import DetectionMetadata
+
+_READY_WITHIN_S = 60.0
+_STOP_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class RunningSystem:
+    """What a test needs to know of the system that runs for it."""
+
+    url: str
+    data: Path
+    admin_username: str
+    admin_password: str
+    notifier_key: str
+    device_key: str
+    admin: UsherClient
+    """A client that may read, name and ignore."""
+
+    def upload(self, image_path: Path, camera_id: str) -> str:
+        """Post a photograph as a camera would; the detection's id."""
+        metadata = DetectionMetadata(camera_id=camera_id, captured_at=datetime.now(UTC))
+        with UsherClient(self.url, self.device_key, timeout_s=60) as client:
+            accepted = client.upload_detection(
+                _small_enough(image_path), metadata, idempotency_key=uuid.uuid4().hex
+            )
+        return accepted.id
+
+
+def _small_enough(image_path: Path) -> bytes:
+    """The photograph as a JPEG below the API's cap for crops."""
+    with Image.open(image_path) as image:
+        image.thumbnail((1000, 1000))
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+@contextmanager
+def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
+    """Start the API and a classifier on a database of their own; stop them afterwards."""
+    keys = {"USHER_NOTIFIER_KEY": f"n{uuid.uuid4().hex}", "USHER_DETECTOR_KEY": uuid.uuid4().hex}
+    port = free_port()
+    environment = {
+        **os.environ,
+        **keys,
+        "USHER_MONGODB_URI": mongodb_uri,
+        "USHER_MONGODB_DATABASE": f"test_{uuid.uuid4().hex}",
+        "USHER_DATA": str(data),
+    }
+    with ExitStack() as stack:
+        api = stack.enter_context(_running(["api", "--port", str(port)], environment, data))
+        stack.enter_context(_running(["classify"], environment, data))
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_ready(url, api)
+        username, password = _first_login(data / "api.out")
+        admin = UsherClient(url, keys["USHER_NOTIFIER_KEY"])
+        stack.callback(admin.close)
+        yield RunningSystem(
+            url=url,
+            data=data,
+            admin_username=username,
+            admin_password=password,
+            notifier_key=keys["USHER_NOTIFIER_KEY"],
+            device_key=keys["USHER_DETECTOR_KEY"],
+            admin=admin,
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(
+    arguments: list[str], environment: dict[str, str], data: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    name = arguments[0]
+    with (data / f"{name}.out").open("wb") as out, (data / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "usher", *arguments], env=environment, stdout=out, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _wait_until_ready(url: str, api: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_S
+    with UsherClient(url, timeout_s=2) as client:
+        while not client.is_ready():
+            assert api.poll() is None, "the API has ended"
+            assert time.monotonic() < deadline, "the API is not ready"
+            time.sleep(0.1)
+
+
+def _first_login(output: Path) -> tuple[str, str]:
+    found = re.search(r"First login .*: (\S+) / (\S+)", output.read_text())
+    assert found, "the API printed no first login"
+    return found[1], found[2]

@@ -1,0 +1,224 @@
+"""`usher detect` as a process, over real clips, against a small API on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from services.detector.command import app, read_key
+from usher.domain.errors import ConfigurationError
+from usher.settings import Settings
+
+from .conftest import KEY, FakeApi, problem
+
+STARTED_AT = "2026-03-01T12:00:00Z"
+USHER = str(Path(sys.executable).with_name("usher"))
+
+
+def begun(tmp_path: Path, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """`usher detect` in a folder of its own, with nothing of ours in its environment."""
+    inherited = {name: value for name, value in os.environ.items() if "USHER" not in name}
+    return subprocess.Popen(
+        [USHER, "detect", *map(str, arguments)],
+        cwd=tmp_path,
+        env={**inherited, "USHER_API_KEY": KEY, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], timeout_s: float = 60) -> tuple[int, list[Any], str]:
+    """Its exit status, its log's records, and the other lines."""
+    _, errors = process.communicate(timeout=timeout_s)
+    lines = errors.splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    rest = " ".join(line for line in lines if not line.startswith("{"))
+    return process.returncode, records, rest
+
+
+@pytest.fixture
+def clip(test_data: Path) -> Path:
+    return test_data / "videos" / "head-pose-face-detection-male.gif"
+
+
+def test_detect_uploads_the_faces_of_a_clip(api: FakeApi, clip: Path, tmp_path: Path) -> None:
+    process = begun(
+        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url,
+        "--started-at", STARTED_AT,
+    )  # fmt: skip
+    status, records, rest = ended(process)
+    assert (status, rest) == (0, "")
+    summary = records[-1]
+    assert summary["event"] == "finished"
+    assert summary["frames"] == 31  # of 62, at 12.5 a second
+    assert summary["faces"] == summary["uploaded"] == len(api.stored) >= 25
+    assert summary["refused"] == summary["dropped"] == 0
+    for metadata, image in api.stored.values():
+        assert metadata.camera_id == "desk"
+        assert metadata.captured_at.isoformat().startswith("2026-03-01T12:00:0")
+        assert metadata.box is not None and metadata.frame is not None
+        assert len(image) < 100_000
+
+
+def test_detect_stores_nothing_twice_when_it_was_killed_and_runs_again(
+    api: FakeApi, clip: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        "--source", clip, "--camera-id", "desk", "--api", api.url, "--started-at", STARTED_AT
+    )  # fmt: skip
+    process = begun(tmp_path, *arguments)
+    while len(api.requests) < 8:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    before = dict(api.stored)
+    status, records, _ = ended(begun(tmp_path, *arguments))
+    assert status == 0
+    assert records[-1]["refused"] == 0  # the API refuses a key with another body
+    assert len(api.stored) == records[-1]["uploaded"]
+    assert before.items() <= api.stored.items()
+
+
+def test_detect_reads_a_folder_told_by_a_configuration_file(
+    api: FakeApi, test_data: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "archive.json"
+    config.write_text(
+        json.dumps(
+            {
+                "camera_id": "archive",
+                "reader": "folder",
+                "source": str(test_data / "enrol" / "barack-obama"),
+                "min_face_px": 100,
+            }
+        )
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "detector.key").write_text(KEY + "\n")
+    process = begun(tmp_path, "--config", config, USHER_API_URL=api.url, USHER_API_KEY="")
+    status, records, _ = ended(process)
+    assert status == 0
+    assert (records[-1]["frames"], records[-1]["uploaded"]) == (2, 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_detect_ends_in_a_few_seconds_when_it_is_stopped_and_the_api_is_away(
+    clip: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = begun(
+        tmp_path, "--source", clip, "--camera-id", "desk", "--api", "http://127.0.0.1:1"
+    )
+    time.sleep(3)
+    assert process.poll() is None
+    process.send_signal(number)
+    status, records, _ = ended(process, timeout_s=10)
+    assert status == 0
+    summary = records[-1]
+    assert summary["event"] == "finished"
+    assert summary["faces"] == summary["dropped"] > 0
+
+
+def test_detect_waits_for_the_api_and_loses_nothing_of_a_file(
+    api: FakeApi, clip: Path, tmp_path: Path
+) -> None:
+    api.script = [problem(503, "Unavailable")] * 2
+    process = begun(tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url)
+    status, records, _ = ended(process)
+    assert status == 0
+    assert [record["event"] for record in records].count("upload_delayed") == 2
+    assert records[-1]["uploaded"] == records[-1]["faces"]
+
+
+def test_detect_fails_with_one_clear_line_when_the_key_is_wrong(
+    api: FakeApi, clip: Path, tmp_path: Path
+) -> None:
+    process = begun(
+        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url, USHER_API_KEY="no"
+    )
+    status, records, rest = ended(process)
+    assert (status, rest) == (1, "usher: because of NotAuthenticated")
+    assert records[-1]["event"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "none.mp4", "--camera-id", "a"], "there is no file none.mp4"),
+        (["--source", "none.mp4", "--camera-id", "a/b"], "--camera-id: use 1 to 64"),
+        (["--source", "none.mp4"], "--camera-id is missing"),
+        (["--source", "63", "--camera-id", "a"], "camera 63 cannot be opened"),
+        (["--source", "none.mp4", "--camera-id", "a", "--detector", "x"], "choose one of hog"),
+    ],
+)
+def test_detect_fails_with_one_clear_line_when_it_cannot_work(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    status, _, rest = ended(begun(tmp_path, *arguments))
+    assert status == 1
+    assert message in rest
+    assert "Traceback" not in rest
+
+
+def test_log_holds_no_key_and_no_image(api: FakeApi, clip: Path, tmp_path: Path) -> None:
+    process = begun(
+        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url,
+        USHER_LOG_LEVEL="DEBUG",
+    )  # fmt: skip
+    _, errors = process.communicate(timeout=60)
+    assert "uploaded" in errors
+    assert KEY not in errors
+    assert "JFIF" not in errors
+
+
+def test_help_shows_examples_and_no_option_for_the_key_itself() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert "usher detect --source 0 --camera-id front-door" in shown
+    assert "--key-file" in shown
+    assert "--key " not in shown
+
+
+def test_key_comes_from_the_named_file_then_the_environment_then_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("USHER_API_KEY", raising=False)
+    (tmp_path / "detector.key").write_text("of-data\n")
+    named = tmp_path / "named.key"
+    named.write_text("of-file\n")
+    settings = Settings(data=tmp_path)
+    assert read_key(settings, None) == "of-data"
+    monkeypatch.setenv("USHER_API_KEY", "of-environment")
+    settings = Settings(data=tmp_path)
+    assert read_key(settings, None) == "of-environment"
+    assert read_key(settings, named) == "of-file"
+
+
+def test_key_error_says_where_to_put_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("USHER_API_KEY", raising=False)
+    settings = Settings(data=tmp_path)
+    with pytest.raises(ConfigurationError, match=r"set USHER_API_KEY, or write the key into .*key"):
+        read_key(settings, None)
+    (tmp_path / "detector.key").write_text("\n")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        read_key(settings, None)
+
+
+def test_importing_the_detector_brings_no_database_web_framework_or_model() -> None:
+    script = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+import services.detector.command
+unwanted = {"pymongo", "fastapi", "starlette", "uvicorn"} & sys.modules.keys()
+assert not unwanted, unwanted
+assert not [name for name in opened if name.endswith(".dat")]
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
