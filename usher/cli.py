@@ -73,5 +73,6 @@ def app() -> None:
     try:
         _app()
     except UsherError as error:
-        Console(stderr=True).print(f"usher: {error}", style="bold red", markup=False)
+        console = Console(stderr=True)
+        console.print(f"usher: {error}", style="bold red", markup=False, soft_wrap=True)
         sys.exit(1)

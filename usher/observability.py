@@ -43,3 +43,5 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # It reports every request, with its address.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,8 +48,16 @@ class Settings(BaseSettings):
     visit_gap_s: float = Field(300.0, gt=0, description="Quiet seconds that end a visit.")
 
 
-def load_settings(**given: Any) -> Settings:
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def load_settings(kind: type[Kind], **given: Any) -> Kind:
     """Settings from the environment and `.env`; what is given and not None goes first.
+
+    Parameters
+    ----------
+    kind
+        `Settings`, or a service's own settings beside them.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def load_settings(**given: Any) -> Settings:
         If a value cannot be right; the message names its variable.
     """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        return kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         wrong = "; ".join(
             f"USHER_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"

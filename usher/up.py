@@ -70,7 +70,7 @@ def up(
     """
     if exit_when_idle and source is None and config is None:
         raise ConfigurationError("--exit-when-idle needs a --source that ends")
-    settings = load_settings(data=data, port=port)
+    settings = load_settings(Settings, data=data, port=port)
     detector = _detector_arguments(source, camera_id, config)
     system = System(settings, Console(stderr=as_json, highlight=False), detector)
     summary = asyncio.run(system.run(exit_when_idle=exit_when_idle))

@@ -26,7 +26,19 @@ SESSION_COOKIE = "usher_session"
 CSRF_HEADER = "X-CSRF-Token"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
-Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the moment lies before or after the years 1 to 9999 in UTC") from error
+
+
+Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Captured = Annotated[
+    Utc, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+"""When a camera took a picture: bounded, so that reckoning with gaps and leases cannot overflow."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """What names a camera: it may stand in a URL and in a metric's label."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -150,7 +162,8 @@ class FramePlace(Body):
     height: Annotated[int, Field(gt=0, le=100_000)]
 
 
-Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Point = Annotated[list[Finite], Field(min_length=2, max_length=2)]
 
 
 class DetectionMetadata(Body):
@@ -161,12 +174,12 @@ class DetectionMetadata(Body):
     """
 
     camera_id: Slug
-    captured_at: Utc
+    captured_at: Captured
     track_id: Annotated[str, StringConstraints(max_length=64)] | None = None
     box: BoxBody | None = None
     landmarks: Annotated[list[Point], Field(min_length=5, max_length=5)] | None = None
     frame: FramePlace | None = None
-    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    score: Finite | None = None
 
 
 class DetectionAccepted(Resource):

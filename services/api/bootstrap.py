@@ -29,6 +29,8 @@ class InitialKey:
 async def bootstrap(database: Database, initial_keys: tuple[InitialKey, ...] = ()) -> str | None:
     """Make the database ready. Safe to repeat, and by several processes.
 
+    An initial key is registered once: where its device was deleted since, it stays revoked.
+
     Returns
     -------
     str or None
@@ -58,12 +60,7 @@ async def _first_admin(users: Users) -> str | None:
 
 
 async def _register(devices: Devices, initial: InitialKey) -> None:
-    if await devices.by_key(initial.key) is not None:
-        return
     device = Device(
         id=new_id(), name=initial.name, role=initial.role, created_at=milliseconds(utc_now())
     )
-    try:
-        await devices.insert(device, initial.key)
-    except Conflict:
-        return
+    await devices.insert_given(device, initial.key)

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from services.api.app import create_app
 from services.api.bootstrap import FIRST_USERNAME, InitialKey, bootstrap
+from services.api.state import State
 from usher.domain.errors import ConfigurationError
 from usher.domain.records import Role
 from usher.observability import configure_logging
@@ -40,7 +41,9 @@ class _Server(uvicorn.Server):
         self._api = api
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._api.state.usher.hub.close()
+        state: State | None = getattr(self._api.state, "usher", None)
+        if state is not None:  # a signal may come while the models are still being loaded
+            state.hub.close()
         super().handle_exit(sig, frame)
 
 
@@ -57,7 +60,7 @@ def api(
     Needs USHER_MONGODB_URI; `usher up` starts a database as well. At the very first start it prints
     the first admin's password.
     """
-    settings = load_settings(host=host, port=port, data=data)
+    settings = load_settings(Settings, host=host, port=port, data=data)
     configure_logging("api", settings.log_level)
     asyncio.run(serve(settings))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
+from secrets import compare_digest
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -62,8 +62,8 @@ async def _by_session(request: Request, state: State, token: str) -> Principal:
     if found is None:
         raise NotAuthenticated("the session has ended: sign in again")
     user, csrf_token = found
-    sent = request.headers.get(CSRF_HEADER, "")
-    if request.method not in _SAFE_METHODS and not secrets.compare_digest(sent, csrf_token):
+    sent = request.headers.get(CSRF_HEADER, "").encode()
+    if request.method not in _SAFE_METHODS and not compare_digest(sent, csrf_token.encode()):
         raise PermissionDenied(f"send the session's csrf_token as {CSRF_HEADER}")
     return Principal(user.id, user.role, user, csrf_token)
 

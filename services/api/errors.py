@@ -12,7 +12,9 @@ from fastapi.responses import JSONResponse
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 
+from services.api.security import HEADERS
 from usher.domain import errors
+from usher.storage.database import is_passing
 from usher.wire import Problem
 
 log = structlog.get_logger()
@@ -75,8 +77,8 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PyMongoError)
     async def database(_: Request, error: PyMongoError) -> Response:
-        log.warning("the database failed", error=str(error))
-        return problem_response(_AWAY)
+        log.warning("the database failed", error=str(error), kind=type(error).__name__)
+        return problem_response(_AWAY) if is_passing(error) else _broken()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -90,8 +92,13 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, __: Exception) -> Response:
-        detail = "something went wrong in Usher; its log says what"
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", detail)
+        return _broken()
+
+
+def _broken() -> Response:
+    """Starlette sends it from outside of all middleware, so it brings the headers itself."""
+    detail = "something went wrong in Usher; its log says what"
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", detail, HEADERS)
 
 
 def _in_words(error: RequestValidationError) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from usher.domain.records import DetectionStatus
 from usher.storage.figures import Figures
 
 
@@ -39,6 +40,6 @@ class Metrics:
         self._queue.set(figures.queue)
         self._unsent.set(figures.alerts_unsent)
         self._oldest.set((now - oldest).total_seconds() if oldest else 0)
-        for status, count in figures.by_status.items():
-            self._detections.labels(status).set(count)
+        for status in DetectionStatus:
+            self._detections.labels(status).set(figures.by_status.get(status, 0))
         return generate_latest(self._registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -14,6 +15,15 @@ _NOT_BUILT = "The panel is not built: run `make setup`, or use the API below /ap
 _UNCACHED = {"Cache-Control": "no-cache"}
 
 
+class _Assets(StaticFiles):
+    """Files whose names change with their contents."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
 def serve_panel(app: FastAPI, directory: Path) -> None:
     """Serve the built panel at `/`, on the API's own origin.
 
@@ -21,7 +31,7 @@ def serve_panel(app: FastAPI, directory: Path) -> None:
     """
     assets = directory / "assets"
     if assets.is_dir():
-        app.mount("/assets", StaticFiles(directory=assets), name="assets")
+        app.mount("/assets", _Assets(directory=assets), name="assets")
 
     top = {item.name: item for item in directory.glob("*") if item.is_file()}
 

@@ -13,7 +13,7 @@ import structlog
 from services.api.hub import Hub
 from services.api.metrics import Metrics
 from usher.identity.calibrate import Rule, make_rule
-from usher.identity.gallery import Gallery
+from usher.identity.gallery import Galleries
 from usher.settings import Settings
 from usher.storage.access import Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
@@ -53,25 +53,26 @@ class State:
     rule: Rule
     hub: Hub
     metrics: Metrics
-    gallery: CachedGallery
+    galleries: CachedGalleries
 
 
-class CachedGallery:
-    """The gallery, read again when somebody has changed who is who."""
+class CachedGalleries:
+    """The galleries, read again when somebody has changed who is who."""
 
     def __init__(self, people: People, identity: Identity, model: str) -> None:
         self._people = people
         self._identity = identity
-        self._gallery = Gallery(model)
+        self._galleries = Galleries(model)
         self._version = -1
 
-    async def current(self) -> Gallery:
+    async def current(self) -> Galleries:
         version = await self._identity.version()
         if version != self._version:
-            faces = await self._people.faces_of_model(self._gallery.model)
-            self._gallery = Gallery(self._gallery.model, faces)
+            model = self._galleries.model
+            faces = await self._people.faces_of_model(model)
+            self._galleries = Galleries(model, faces, await self._people.strangers())
             self._version = version
-        return self._gallery
+        return self._galleries
 
 
 @asynccontextmanager
@@ -101,7 +102,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         ),
         hub=Hub(database),
         metrics=Metrics(),
-        gallery=CachedGallery(people, identity, pipeline.model_id),
+        galleries=CachedGalleries(people, identity, pipeline.model_id),
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from services.api.limits import KB
 from usher.domain.errors import InvalidInput, TooLarge, UnsupportedImage
@@ -37,7 +37,7 @@ async def read_upload(request: Request, *, max_bytes: int, with_metadata: bool =
     InvalidInput
         If the form is malformed, or has other parts than those.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedImage("send multipart/form-data with a part named `image`")
     async with _form(request, fields=1 if with_metadata else 0) as parts:
         image = parts.pop("image", None)
@@ -61,6 +61,8 @@ async def _form(request: Request, *, fields: int) -> AsyncIterator[dict[str, Upl
     except (HTTPException, MultiPartException) as error:
         detail = error.detail if isinstance(error, HTTPException) else error.message
         raise InvalidInput(f"the form cannot be read: {detail}") from error
+    except ClientDisconnect as error:
+        raise InvalidInput("the connection ended before the form did") from error
     try:
         yield dict(form.multi_items())
     finally:

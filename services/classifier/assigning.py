@@ -11,13 +11,8 @@ from usher.domain.errors import LeaseLost
 from usher.domain.identifiers import new_person_id
 from usher.domain.records import Detection, Embedding
 from usher.identity.calibrate import Rule
-from usher.identity.decide import (
-    REFERENCES_OF_A_STRANGER,
-    Known,
-    NewPerson,
-    decide,
-)
-from usher.identity.gallery import Gallery
+from usher.identity.decide import NewPerson, Recognised, decide
+from usher.identity.gallery import Galleries
 from usher.storage.detections import Detections
 from usher.storage.identity import Assignment, Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
@@ -32,8 +27,8 @@ LEASE_S = 10.0
 class AssigningStage:
     """Decides who each embedded detection is, in order of capture.
 
-    The gallery is kept in memory and belongs to one version of the database's; a commit against
-    another version is refused, and the gallery is read again.
+    The galleries are kept in memory and belong to one version of the database's; a commit against
+    another version is refused, and they are read again.
 
     Parameters
     ----------
@@ -58,8 +53,7 @@ class AssigningStage:
         self._leases = leases
         self._rule = rule
         self._owner = owner
-        self._gallery = Gallery(model)
-        self._strangers: set[str] = set()
+        self._galleries = Galleries(model)
         self._version = -1
 
     async def step(self) -> bool:
@@ -113,54 +107,41 @@ class AssigningStage:
         )
 
     def _decide(self, detection: Detection) -> Assignment:
-        embedding, quality = _described(detection)
+        embedding, acceptable = _described(detection)
         decision = decide(
-            embedding.vector,
-            acceptable=quality,
-            gallery=self._gallery,
-            rule=self._rule,
+            embedding.vector, acceptable=acceptable, galleries=self._galleries, rule=self._rule
         )
         match decision:
-            case Known(person_id, confidence, adds_something):
-                keep = adds_something and self._wants_reference(person_id)
-                if keep:
-                    self._gallery.add(person_id, embedding.vector)
+            case Recognised(person_id, confidence, becomes_reference):
+                if becomes_reference:
+                    self._galleries.strangers.add(person_id, embedding.vector)
                 return Assignment(
                     detection=detection,
                     person_id=person_id,
                     confidence=confidence,
-                    reference=keep,
+                    reference=becomes_reference,
                 )
             case NewPerson():
                 person_id = new_person_id()
-                self._gallery.add(person_id, embedding.vector)
-                self._strangers.add(person_id)
+                self._galleries.strangers.add(person_id, embedding.vector)
                 return Assignment(
                     detection=detection, person_id=person_id, founds=True, reference=True
                 )
             case _:
                 return Assignment(detection=detection, person_id=None)
 
-    def _wants_reference(self, person_id: str) -> bool:
-        """Only strangers gain references by themselves, and few."""
-        return (
-            person_id in self._strangers
-            and self._gallery.references_of(person_id) < REFERENCES_OF_A_STRANGER
-        )
-
     async def _refresh(self) -> None:
-        """Read the gallery again where the database has another version of it."""
+        """Read the galleries again where the database has another version of them."""
         version = await self._identity.version()
         if version == self._version:
             return
-        self._gallery = Gallery(
-            self._gallery.model, await self._people.faces_of_model(self._gallery.model)
-        )
-        self._strangers = await self._people.strangers()
+        model = self._galleries.model
+        faces = await self._people.faces_of_model(model)
+        self._galleries = Galleries(model, faces, await self._people.strangers())
         self._version = version
 
     def _forget(self) -> None:
-        """Decisions that were not committed must not stay in the gallery."""
+        """Decisions that were not committed must not stay in the galleries."""
         self._version = -1
 
 

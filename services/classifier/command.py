@@ -29,7 +29,7 @@ def classify(
 
     Needs USHER_MONGODB_URI; `usher up` starts a database as well.
     """
-    settings = load_settings(data=data)
+    settings = load_settings(Settings, data=data)
     configure_logging("classifier", settings.log_level)
     asyncio.run(_work(settings))
 

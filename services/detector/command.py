@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from services.detector.run import build, run
 from services.detector.sources import Frame, Source
 from usher.domain.errors import ConfigurationError
 from usher.observability import configure_logging
-from usher.settings import Settings
+from usher.settings import Settings, load_settings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -96,7 +95,7 @@ def detect(
 
     A camera is watched until SIGINT or SIGTERM, a file until its end.
     """
-    settings = Settings() if data is None else Settings(data=data)
+    settings = load_settings(Settings, data=data)
     if api is None and "api_url" in settings.model_fields_set:
         api = settings.api_url
     given = {
@@ -149,7 +148,6 @@ def _watch(config: DetectorConfig, key: str, log_level: str) -> None:
     ):
         # Now, not before: the bar stays below the log's lines where both go to a terminal.
         configure_logging("detector", log_level)
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request
         detection = build(config, key=key, stop=stop)
         summary = run(detection, on_frame=_bar(bars, detection.source))
     if console.is_terminal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -44,7 +43,6 @@ def notify(
 
 def _send_to_console(settings: NotifierSettings) -> None:
     configure_logging("notifier", settings.log_level)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # It reports every poll.
     stop = _stop_on_signals()
     channel = ConsoleChannel(Console(highlight=False))
     channel.welcome()

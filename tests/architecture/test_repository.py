@@ -115,6 +115,11 @@ def test_no_secrets_file_is_tracked() -> None:
     assert [path.name for path in _tracked() if path.name in secret] == []
 
 
+def test_nothing_names_the_weights_that_forbid_commercial_use() -> None:
+    sources = [*(ROOT / "usher").rglob("*.py"), *(ROOT / "services").rglob("*.py")]
+    assert [path for path in sources if "68_face" in path.read_text("utf-8")] == []
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
     numbers = [int(name.partition("-")[0]) for name in names]

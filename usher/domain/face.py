@@ -30,7 +30,7 @@ class FaceQuality:
     Attributes
     ----------
     size_px
-        The longer side of the face's box in the image that was given.
+        The shorter side of the face's box in the image that was given.
     sharpness
         Higher is sharper; `usher.vision.quality` defines it.
     acceptable

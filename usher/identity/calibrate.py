@@ -18,8 +18,8 @@ LOOSEST_DISTANCE = 0.6
 # people lies: 6,848,158 pairs of 3,708 photographs of 1,711 people, the development half of
 # Labeled Faces in the Wild (View 1, test), HOG faces, 5-point chips. Halves of the people agree
 # within 0.014 down to a share of 1e-4.
-_IMPOSTOR_SHARE = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-_IMPOSTOR_DISTANCE = (
+IMPOSTOR_SHARE = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+IMPOSTOR_DISTANCE = (
     0.371, 0.393, 0.414, 0.445, 0.478, 0.509, 0.545, 0.578, 0.615, 0.653, 0.705,
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ class BudgetRule:
 
     def threshold(self, references: int) -> float:
         share = -math.expm1(math.log1p(-self._budget) / max(references, 1))
-        distance = np.interp(math.log(share), np.log(_IMPOSTOR_SHARE), _IMPOSTOR_DISTANCE)
+        distance = np.interp(math.log(share), np.log(IMPOSTOR_SHARE), IMPOSTOR_DISTANCE)
         return min(float(distance), LOOSEST_DISTANCE)
 
     def strangers_accepted(self, distance: float, references: int) -> float:
@@ -80,7 +80,7 @@ class FixedRule:
 
 
 def _strangers_accepted(distance: float, references: int) -> float:
-    log_share = np.interp(distance, _IMPOSTOR_DISTANCE, np.log(_IMPOSTOR_SHARE))
+    log_share = np.interp(distance, IMPOSTOR_DISTANCE, np.log(IMPOSTOR_SHARE))
     return -math.expm1(references * math.log1p(-math.exp(float(log_share))))
 
 

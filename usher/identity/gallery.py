@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -62,3 +62,26 @@ class Gallery:
         squared = ((self._vectors[:used] - probe) ** 2).sum(axis=1)
         best = int(squared.argmin())
         return Match(self._person_ids[best], float(np.sqrt(squared[best])))
+
+
+class Galleries:
+    """Everybody's references: of those whom a manager has decided about, and of strangers.
+
+    They are kept apart because a name goes first: a stranger's gallery grows by itself, and would
+    otherwise draw the faces of somebody named who has one photograph.
+
+    Parameters
+    ----------
+    model
+        The id of the model whose vectors are compared here.
+    strangers
+        The ids of the persons who are unknown.
+    """
+
+    def __init__(
+        self, model: str, faces: Iterable[Face] = (), strangers: Collection[str] = frozenset()
+    ) -> None:
+        faces = list(faces)
+        self.model = model
+        self.settled = Gallery(model, (f for f in faces if f.person_id not in strangers))
+        self.strangers = Gallery(model, (f for f in faces if f.person_id in strangers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pymongo.errors import DuplicateKeyError
@@ -96,6 +97,17 @@ class Devices:
 
     def __init__(self, database: Database) -> None:
         self._devices = database["devices"]
+        self._settings = database["settings"]
+
+    async def insert_given(self, device: Device, key: str) -> None:
+        """Add a device whose key was made elsewhere, the first time: a revoked one stays away."""
+        mark = {"_id": f"given-key:{secret_hash(key)}"}
+        if await self._settings.find_one(mark) is not None:
+            return
+        with suppress(Conflict):
+            await self.insert(device, key)
+        with suppress(DuplicateKeyError):
+            await self._settings.insert_one(mark)
 
     async def insert(self, device: Device, key: str) -> None:
         """Raises Conflict where the key is another device's."""

@@ -12,7 +12,8 @@ from usher.storage.documents import alert_from_document
 from usher.storage.leases import FREE, available_in
 from usher.storage.paging import newest_first
 
-MAX_ATTEMPTS = 10
+MAX_ATTEMPTS = 150
+"""With the pauses between them, about a day: a chat that is away for a night loses nothing."""
 _FIRST_BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 600.0
 

@@ -21,8 +21,8 @@ import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from usher.domain.errors import EmbeddedServerError, Unavailable
 from usher import leash
+from usher.domain.errors import EmbeddedServerError, Unavailable
 from usher.storage.mongod import check_version, environment, explain_exit, find_mongod
 from usher.storage.replica_set import REPLICA_SET, SERVICE_USER, establish
 from usher.storage.server_directory import ServerDirectory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from usher.domain.errors import InvalidInput
@@ -55,8 +55,8 @@ def _decode(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.urlsafe_b64decode(cursor.encode()).decode()
         moment, _, last_id = text.partition("|")
-        return datetime.fromisoformat(moment), last_id
-    except (binascii.Error, ValueError) as error:
+        return datetime.fromisoformat(moment).astimezone(UTC), last_id
+    except (binascii.Error, ValueError, OverflowError) as error:
         raise InvalidInput(
             "the cursor is not one that this API gave: start again without it"
         ) from error

@@ -61,12 +61,26 @@ def check_box(image_rgb: RgbImage, box: Box) -> None:
     InvalidImage
         If more than half of the box's area does.
     """
-    height, width = image_rgb.shape[:2]
-    inside_x = min(box.x2, width) - max(box.x1, 0)
-    inside_y = min(box.y2, height) - max(box.y1, 0)
-    inside = max(inside_x, 0) * max(inside_y, 0)
-    if 2 * inside < box.width * box.height:
+    if share_inside(image_rgb, box) < 0.5:
+        height, width = image_rgb.shape[:2]
         raise InvalidImage(
             f"the face's box {box.x1},{box.y1},{box.x2},{box.y2} lies mostly outside of the "
             f"image of {width}x{height} pixels: give it in pixels of that image"
         )
+
+
+def share_inside(image_rgb: RgbImage, box: Box) -> float:
+    """The share of a box's area that lies inside its image, 0 to 1.
+
+    Parameters
+    ----------
+    image_rgb
+        uint8, (H, W, 3), RGB.
+    box
+        In pixels of `image_rgb`.
+    """
+    height, width = image_rgb.shape[:2]
+    inside_x = min(box.x2, width) - max(box.x1, 0)
+    inside_y = min(box.y2, height) - max(box.y1, 0)
+    inside: int = max(inside_x, 0) * max(inside_y, 0)
+    return inside / (box.width * box.height)

@@ -142,8 +142,8 @@ class FacePipeline:
             chips[index] = self._aligner.align(image_rgb, box)
         embeddings = self._embedder.embed(chips)
         return [
-            FaceDescription(box, chip_rgb, embedding, assess(box, chip_rgb))
-            for (_, box), chip_rgb, embedding in zip(faces, chips, embeddings, strict=True)
+            FaceDescription(box, chip_rgb, embedding, assess(image_rgb, box, chip_rgb))
+            for (image_rgb, box), chip_rgb, embedding in zip(faces, chips, embeddings, strict=True)
         ]
 
     def _faces_at(self, photo_rgb: RgbImage, scale: float) -> list[DetectedFace]:

@@ -119,10 +119,10 @@ async def one(detection_id: str, state: Api) -> wire.Detection:
 
 
 @router.get("/{detection_id}/image", dependencies=[Depends(READERS)], response_class=Response)
-async def image(detection_id: str, state: Api) -> Response:
+async def image(detection_id: str, request: Request, state: Api) -> Response:
     """The detection's picture, JPEG."""
     detection = await state.detections.get(detection_id)
-    return picture(await asyncio.to_thread(state.crops.get, detection.crop))
+    return await picture(detection.crop, request, state)
 
 
 @router.post("/{detection_id}/assign")
@@ -147,11 +147,16 @@ async def retry(detection_id: str, state: Api) -> wire.Detection:
     return await one_detection_view(state, await state.detections.retry(detection_id))
 
 
-def picture(jpeg: bytes) -> Response:
-    """A picture that the browser may keep for itself: what an address shows never changes."""
-    return Response(
-        jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"}
-    )
+async def picture(crop: str, request: Request, state: State) -> Response:
+    """A stored picture, JPEG.
+
+    A browser may keep it, but asks each time: what was deleted, or is seen signed out, is gone.
+    """
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{crop}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    jpeg = await asyncio.to_thread(state.crops.get, crop)
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
 async def _prepared(
@@ -161,6 +166,7 @@ async def _prepared(
     metadata = _metadata(form)
     image_rgb, box = await asyncio.to_thread(_face, form.image, metadata, state)
     await state.cameras.saw(metadata.camera_id, milliseconds(metadata.captured_at))
+    await state.devices.saw(device_id, milliseconds(utc_now()))
     crop = await asyncio.to_thread(lambda: state.crops.put(encode_jpeg(image_rgb)))
     frame = metadata.frame
     return Detection(

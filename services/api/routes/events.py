@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.api.dependencies import READERS, SIGNED_IN, Api
 from services.api.state import State
 from services.api.views import alert_views, one_detection_view, one_person_view
 from usher import wire
+from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import DetectionStatus
 from usher.storage.changes import Change
 from usher.storage.documents import (
@@ -26,15 +27,19 @@ router = APIRouter(tags=["events and figures"])
 
 
 @router.get("/events", dependencies=[Depends(SIGNED_IN)], response_class=EventSourceResponse)
-async def events(state: Api) -> AsyncIterable[ServerSentEvent]:
+async def events(request: Request, state: Api) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events: `detection`, `person`, `person_removed`, `alert`.
 
-    After a break, read the lists again: events are not kept for those who were away.
+    After a break, read the lists again: events are not kept for those who were away. The stream
+    ends with the session.
     """
     async for change in state.hub.listen():
         event = await _event(change, state)
-        if event is not None:
-            yield event
+        if event is None:
+            continue
+        if not await _still_signed_in(request, state):
+            return
+        yield event
 
 
 @router.get("/stats", dependencies=[Depends(READERS)])
@@ -52,6 +57,14 @@ async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -
         alerts_unsent=found.alerts_unsent,
         oldest_pending_s=(utc_now() - oldest).total_seconds() if oldest else None,
     )
+
+
+async def _still_signed_in(request: Request, state: State) -> bool:
+    try:
+        await SIGNED_IN(request, state)
+    except (NotAuthenticated, PermissionDenied):
+        return False
+    return True
 
 
 async def _event(change: Change, state: State) -> ServerSentEvent | None:

@@ -13,7 +13,7 @@ from services.api.state import State
 from services.api.uploads import read_upload
 from services.api.views import box_view, brief_view, quality_view
 from usher import wire
-from usher.identity.decide import Known, decide
+from usher.identity.decide import Recognised, decide
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.pipeline import FaceDescription
 
@@ -56,10 +56,10 @@ async def _identified(face: FaceDescription, state: State) -> wire.IdentifiedFac
     decision = decide(
         face.embedding,
         acceptable=face.quality.acceptable,
-        gallery=await state.gallery.current(),
+        galleries=await state.galleries.current(),
         rule=state.rule,
     )
-    known = decision if isinstance(decision, Known) else None
+    known = decision if isinstance(decision, Recognised) else None
     persons = await state.people.of_ids([known.person_id]) if known else {}
     return wire.IdentifiedFace(
         box=box_view(face.box),

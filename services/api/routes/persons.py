@@ -23,7 +23,7 @@ from services.api.state import State
 from services.api.uploads import read_upload
 from services.api.views import face_view, one_person_view, person_views
 from usher import wire
-from usher.domain.errors import Conflict, InvalidImage, NoFaceFound
+from usher.domain.errors import Conflict, InvalidImage, NoFaceFound, NotFound
 from usher.domain.face import DetectedFace
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind
@@ -43,7 +43,7 @@ _CLEARLY_LARGER = 2.0
 async def page(
     state: Api,
     kind: PersonKind | None = None,
-    text: Annotated[str | None, Query(alias="q", max_length=120)] = None,
+    text: Annotated[str | None, Query(alias="q", max_length=120, pattern=r"^[^\x00]*$")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> wire.Page[wire.Person]:
@@ -83,7 +83,7 @@ async def update(
     state: Api,
 ) -> wire.Person:
     """Rename, ignore, annotate. Naming a stranger makes them known."""
-    changes = _changes(body)
+    changes = _changes(body, await state.people.get(person_id))
     if not changes:
         return await one(person_id, state)
     person = await state.identity.update_person(person_id, changes)
@@ -152,7 +152,11 @@ async def enrol(
         origin="enrolment",
         created_at=milliseconds(utc_now()),
     )
-    await state.identity.add_face(face)
+    try:
+        await state.identity.add_face(face)
+    except NotFound:
+        await asyncio.to_thread(state.crops.delete, face.crop)
+        raise
     await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
     return face_view(face)
 
@@ -174,17 +178,17 @@ async def remove_face(
 @router.get(
     "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
 )
-async def face_image(person_id: str, face_id: str, state: Api) -> Response:
+async def face_image(person_id: str, face_id: str, request: Request, state: Api) -> Response:
     """The picture of a face, JPEG."""
     face = await state.people.face(person_id, face_id)
-    return picture(await asyncio.to_thread(state.crops.get, face.crop))
+    return await picture(face.crop, request, state)
 
 
-def _changes(body: wire.PersonUpdate) -> dict[str, Any]:
+def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:
     changes = body.model_dump(exclude_none=True)
     if body.name is not None and body.kind is None:
         changes["kind"] = PersonKind.KNOWN
-    if body.kind is PersonKind.KNOWN and body.name is None:
+    if body.kind is PersonKind.KNOWN and body.name is None and person.name is None:
         raise Conflict("somebody known has a name: give one")
     return {name: str(value) for name, value in changes.items()}
 

@@ -13,6 +13,7 @@ from services.api.passwords import hash_password, password_fits
 from services.api.state import State
 from services.api.views import user_view
 from usher.domain.errors import NotAuthenticated, TooManyRequests
+from usher.domain.identifiers import new_id
 from usher.domain.records import User
 from usher.wire import SESSION_COOKIE, Credentials, PasswordChange, Session, utc_now
 
@@ -28,7 +29,7 @@ async def sign_in(
     credentials: Credentials, request: Request, response: Response, state: Api
 ) -> Session:
     """Sign in. Ten failures in fifteen minutes, of an account or an address, make one wait."""
-    user = await _proven(state, credentials, request)
+    user = await _proven(state, credentials.username, credentials.password, request)
     token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     await state.users.open_session(
         token, user, csrf_token=csrf_token, expires_at=utc_now() + _SESSION_FOR
@@ -63,34 +64,43 @@ async def sign_out(request: Request, response: Response, state: Api) -> None:
 async def change_password(
     change: PasswordChange,
     principal: Annotated[Principal, Depends(SIGNED_IN)],
+    request: Request,
     response: Response,
     state: Api,
 ) -> None:
     """Change one's own password. It ends every session, this one too."""
     user, _ = _of_session(principal)
-    if not await password_fits(change.current_password, user.password_hash):
-        raise NotAuthenticated("the current password is another one")
+    await _proven(state, user.username, change.current_password, request)
     await state.users.change_password(user, await hash_password(change.new_password))
     await state.audit.add(user.id, "password.change", user.id, now=utc_now())
     response.delete_cookie(SESSION_COOKIE)
 
 
-async def _proven(state: State, credentials: Credentials, request: Request) -> User:
-    """The user of those credentials, unless too many attempts failed before."""
-    address = request.client.host if request.client else "unknown"
-    keys = [f"account:{credentials.username}", f"address:{address}"]
+async def _proven(state: State, username: str, password: str, request: Request) -> User:
+    """The user of that name and password, unless too many attempts failed before."""
+    account = f"account:{username}"
+    await _count_attempt(state, account, request)
+    user = await state.users.by_name(username)
+    fits = await password_fits(password, user.password_hash if user else None)
+    if user is None or not fits:
+        raise NotAuthenticated("the name or the password is wrong")
+    await state.sign_in_failures.forget(account)
+    return user
+
+
+async def _count_attempt(state: State, account: str, request: Request) -> None:
+    """Take an attempt for a failure until it succeeds: those side by side count each other."""
+    address = f"address:{request.client.host if request.client else 'unknown'}"
+    attempt = f"attempt:{new_id()}"
     now = utc_now()
-    failures = await state.sign_in_failures.count(keys, now=now, window=_FAILURE_WINDOW)
-    if failures >= _MAX_FAILURES:
+    await state.sign_in_failures.add([account, address, attempt], now=now)
+    failures = await state.sign_in_failures.count(
+        [account, address], now=now, window=_FAILURE_WINDOW
+    )
+    if failures > _MAX_FAILURES:
+        await state.sign_in_failures.forget(attempt)
         wait_s = int(_FAILURE_WINDOW.total_seconds())
         raise TooManyRequests("too many failed attempts: wait a while", retry_after_s=wait_s)
-    user = await state.users.by_name(credentials.username)
-    fits = await password_fits(credentials.password, user.password_hash if user else None)
-    if user is None or not fits:
-        await state.sign_in_failures.add(keys, now=now)
-        raise NotAuthenticated("the name or the password is wrong")
-    await state.sign_in_failures.forget(keys[0])
-    return user
 
 
 def _of_session(principal: Principal) -> tuple[User, str]:

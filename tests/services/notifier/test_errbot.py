@@ -16,18 +16,24 @@ BOT_PYTHON = ROOT / ".venv-bot" / "bin" / "python"
 SUITE = Path(__file__).parent / "errbot_suite"
 
 
-@pytest.mark.slow
-def test_bot_tells_managers_and_takes_their_answers(
-    api: Any, stranger: Alert, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="session")
+def bot_python() -> Path:
+    """The Python of the bot's environment."""
     if not BOT_PYTHON.exists():
         missing = "the bot's environment is missing: run `make bot`"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    return BOT_PYTHON
+
+
+@pytest.mark.slow
+def test_bot_tells_managers_and_takes_their_answers(
+    bot_python: Path, api: Any, stranger: Alert, tmp_path: Path
+) -> None:
     assert stranger.person is not None
     done = subprocess.run(
-        [BOT_PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE],
+        [bot_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE],
         env={
             "PATH": os.environ["PATH"],
             "USHER_API_URL": api.url,

@@ -19,19 +19,43 @@ from .conftest import photograph
 NOISE = np.random.default_rng(5).integers(0, 255, (150, 150, 3), np.uint8)
 
 
-def test_assess_accepts_the_smallest_face_and_refuses_one_pixel_less() -> None:
-    assert assess(Box(0, 0, MIN_SIZE_PX, MIN_SIZE_PX), NOISE).acceptable
-    refused = assess(Box(0, 0, MIN_SIZE_PX - 1, MIN_SIZE_PX - 1), NOISE)
+IMAGE = np.zeros((400, 400, 3), np.uint8)
+
+
+@pytest.mark.parametrize("sides", [(MIN_SIZE_PX, MIN_SIZE_PX), (MIN_SIZE_PX, 300)])
+def test_assess_accepts_the_smallest_face_and_refuses_one_pixel_less(
+    sides: tuple[int, int],
+) -> None:
+    assert assess(IMAGE, Box(0, 0, *sides), NOISE).acceptable
+    refused = assess(IMAGE, Box(0, 0, sides[0] - 1, sides[1]), NOISE)
     assert not refused.acceptable
     assert refused.reasons == ("face too small: 35 px, at least 36",)
 
 
+def test_assess_accepts_a_quarter_outside_and_refuses_a_pixel_more() -> None:
+    assert assess(IMAGE, Box(-25, 0, 75, 100), NOISE).acceptable
+    refused = assess(IMAGE, Box(-26, 0, 74, 100), NOISE)
+    assert refused.reasons == ("face cut off: 26% outside, at most 25%",)
+
+
 def test_assess_gives_every_reason() -> None:
-    refused = assess(Box(0, 0, 9, 9), np.zeros((150, 150, 3), np.uint8))
+    refused = assess(IMAGE, Box(-5, 0, 4, 9), IMAGE[:150, :150])
     assert [reason.split(":")[0] for reason in refused.reasons] == [
         "face too small",
+        "face cut off",
         "face too blurred",
     ]
+
+
+def test_sharpness_does_not_take_a_black_margin_for_detail() -> None:
+    soft = blurred(NOISE, 12)
+    tilt = np.add.outer(np.arange(150), np.arange(150) // 3)
+    cut = np.where((tilt > 150)[..., None], 0, soft).astype(np.uint8)
+    assert sharpness_of(cut) == pytest.approx(sharpness_of(soft), rel=0.5)
+
+
+def test_sharpness_is_zero_when_all_is_black() -> None:
+    assert sharpness_of(IMAGE[:150, :150]) == 0
 
 
 @pytest.mark.parametrize("angle_deg", [0, 45, 90, 135])
@@ -63,7 +87,7 @@ def aligner() -> FaceAligner:
 
 def refused(aligner: FaceAligner, faces: list[tuple[RgbImage, Box]]) -> float:
     """The share of faces that are not acceptable."""
-    qualities = [assess(box, aligner.align(photo, box)) for photo, box in faces]
+    qualities = [assess(photo, box, aligner.align(photo, box)) for photo, box in faces]
     return sum(not quality.acceptable for quality in qualities) / len(qualities)
 
 
@@ -94,3 +118,14 @@ def test_gate_stops_tiny_faces(
         (resized(photo, 20 / box.size), box.scaled(20 / box.size)) for photo, box in photographs
     ]
     assert refused(aligner, tiny) == 1
+
+
+def test_gate_stops_blurred_faces_at_the_edge_of_the_photograph(
+    aligner: FaceAligner, photographs: list[tuple[RgbImage, Box]]
+) -> None:
+    cut = [(photo[:, max(box.x1 + box.width // 8, 0) :], box) for photo, box in photographs]
+    moved = [
+        (blurred(photo, 0.05 * box.size), box.shifted(photo.shape[1] - 250, 0))
+        for photo, box in cut
+    ]
+    assert refused(aligner, moved) >= 0.95

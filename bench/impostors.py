@@ -1,0 +1,173 @@
+"""How close do faces of different people come? The table in `usher/identity/calibrate.py`.
+
+Every pair of photographs of different people is compared; the table gives the distance below which
+a share of those pairs lies. The same on two halves of the people says how far to trust it: no
+person, and so no pair, is in both. A photograph in which no face is found is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from usher.domain.errors import NoFaceFound
+from usher.identity.calibrate import IMPOSTOR_DISTANCE, IMPOSTOR_SHARE
+from usher.vision.images import PHOTO_FORMATS, decode_image
+from usher.vision.pipeline import FacePipeline, make_pipeline
+
+_MAX_PIXELS = 50_000_000
+_FEWEST_PAIRS = 10
+"""A share that fewer pairs make up is told, but not compared between the halves."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Descriptors:
+    """Whose face each vector is: float32, (N, 128), raw."""
+
+    names: NDArray[np.str_]
+    vectors: NDArray[np.float32]
+
+    def of(self, people: NDArray[np.str_]) -> Descriptors:
+        theirs = np.isin(self.names, people)
+        return Descriptors(self.names[theirs], self.vectors[theirs])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """The distance below which each share of the pairs of different people lies."""
+
+    people: int
+    photographs: int
+    pairs: int
+    distances: tuple[float, ...]
+
+
+def describe(photographs: Sequence[Path], pipeline: FacePipeline) -> Descriptors:
+    """The vector of the most central face of each photograph that shows one."""
+    names, vectors = [], []
+    for path in track(photographs, "faces", console=Console(stderr=True)):
+        image_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=_MAX_PIXELS)
+        try:
+            box = pipeline.central_face(image_rgb).box
+        except NoFaceFound:
+            continue
+        (face,) = pipeline.describe(image_rgb, [box])
+        names.append(path.parent.name)
+        vectors.append(face.embedding)
+    return Descriptors(np.array(names), np.array(vectors, np.float32))
+
+
+def quantiles(descriptors: Descriptors) -> Quantiles:
+    """Measure a set of descriptors: every pair of different people, once."""
+    distances = impostor_distances(descriptors)
+    return Quantiles(
+        people=len(np.unique(descriptors.names)),
+        photographs=len(descriptors.names),
+        pairs=len(distances),
+        distances=tuple(float(value) for value in np.quantile(distances, IMPOSTOR_SHARE)),
+    )
+
+
+def impostor_distances(descriptors: Descriptors) -> NDArray[np.float32]:
+    """The Euclidean distances of all pairs of different people, in no order: float32, (P,)."""
+    names, vectors = descriptors.names, descriptors.vectors
+    parts = [
+        np.linalg.norm(vectors[index + 1 :] - vectors[index], axis=1)[
+            names[index + 1 :] != names[index]
+        ]
+        for index in range(len(names))
+    ]
+    return np.concatenate(parts)
+
+
+def halves(descriptors: Descriptors) -> tuple[Descriptors, Descriptors]:
+    """The first, third, fifth, ... person by name, and the others."""
+    people = np.unique(descriptors.names)
+    return descriptors.of(people[::2]), descriptors.of(people[1::2])
+
+
+def disagreement(one: Quantiles, other: Quantiles) -> tuple[float, float]:
+    """How far two measurements lie apart at most, and the least share that was compared."""
+    fewest = min(one.pairs, other.pairs)
+    compared = [
+        (abs(a - b), share)
+        for share, a, b in zip(IMPOSTOR_SHARE, one.distances, other.distances, strict=True)
+        if share * fewest >= _FEWEST_PAIRS
+    ]
+    return max(compared)[0], min(share for _, share in compared)
+
+
+def show(everybody: Quantiles, first: Quantiles, second: Quantiles) -> None:
+    """Print the table."""
+    print(
+        f"{everybody.pairs:,} pairs of {everybody.photographs:,} photographs "
+        f"of {everybody.people:,} people"
+    )
+    print(f"{'share':>8} {'in use':>8} {'measured':>9} {'1st half':>9} {'2nd half':>9}")
+    rows = zip(
+        IMPOSTOR_SHARE,
+        IMPOSTOR_DISTANCE,
+        everybody.distances,
+        first.distances,
+        second.distances,
+        strict=True,
+    )
+    for share, in_use, *measured in rows:
+        print(f"{share:8.0e} {in_use:8.3f}" + "".join(f" {value:9.3f}" for value in measured))
+    apart, least = disagreement(first, second)
+    print(f"the halves agree within {apart:.3f} down to a share of {least:.0e}")
+
+
+def photographs_under(folder: Path) -> list[Path]:
+    """The photographs of a folder with one folder a person."""
+    return sorted(folder.glob("*/*.jpg"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="LFW_FOLDER",
+        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
+    )
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    arguments = parser.parse_args()
+    given = os.environ.get("USHER_TEST_DATA")
+    folder = arguments.data or (Path(given) / "lfw-dev" / "images" if given else None)
+    if folder is None:
+        print("nothing measured: give --data, or set USHER_TEST_DATA")
+        return 0
+    photographs = photographs_under(folder)
+    if not photographs:
+        parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
+    descriptors = describe(photographs, make_pipeline())
+    everybody = quantiles(descriptors)
+    first, second = (quantiles(half) for half in halves(descriptors))
+    show(everybody, first, second)
+    if arguments.json:
+        measured = {"all": everybody, "first_half": first, "second_half": second}
+        print(
+            json.dumps(
+                {
+                    "shares": IMPOSTOR_SHARE,
+                    "without_a_face": len(photographs) - len(descriptors.names),
+                    **{name: asdict(value) for name, value in measured.items()},
+                }
+            )
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
