@@ -35,7 +35,7 @@ def notify(
     ] = None,
 ) -> None:
     """Send alerts to managers: to the chat of USHER_CHAT_BACKEND, else to this console."""
-    settings = NotifierSettings(**dict(load_settings(api_url=api, data=data)))
+    settings = load_settings(NotifierSettings, api_url=api, data=data)
     if settings.chat_backend:
         _become_bot(settings)
     _send_to_console(settings)
