@@ -38,6 +38,8 @@ _BY_CODE: Mapping[str, type[errors.UsherError]] = {
     if isinstance(kind, type) and issubclass(kind, errors.UsherError)
 }
 _DEFAULT_RETRY_AFTER_S = 5
+_PASSING = frozenset({408, 425})
+"""Client errors that pass by themselves: a slow request, and one that came too early."""
 
 
 class UsherClient:
@@ -176,7 +178,7 @@ def _error_of(response: httpx2.Response) -> errors.UsherError:
         code, detail = "", f"the API answered {response.status_code}"
     if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
         return errors.TooManyRequests(detail, retry_after_s=_retry_after_s(response))
-    if response.is_server_error:
+    if response.is_server_error or response.status_code in _PASSING:
         return errors.Unavailable(detail)
     return _BY_CODE.get(code, errors.InvalidInput)(detail)
 

@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard error, never an image, an embedding, a name or a key."""
+"""Logs on standard error: JSON lines, never an image, an embedding, a name or a key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import structlog
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
-    """Send every log record of this process to standard error as one JSON line.
+    """Send every log record of this process to standard error.
+
+    As one JSON line each; to a terminal, as lines for people.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                _renderer(),
             ],
         )
     )
@@ -45,3 +47,9 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root.setLevel(level.upper())
     # It reports every request, with its address.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+def _renderer() -> structlog.typing.Processor:
+    if sys.stderr.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer()

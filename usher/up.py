@@ -198,16 +198,16 @@ class System:
     # ---- What it says ----------------------------------------------------------------------------
 
     def _report(self, service: str, state: str) -> None:
-        self._console.print(f"{service:<12}{state}", markup=False)
+        self._console.print(f"{service:<12}{state}", markup=False, soft_wrap=True)
 
     def _welcome(self, url: str, password: str | None, *, idle_exit: bool) -> None:
         if self._detector is None:
-            self._console.print(_HOW_TO_DETECT.format(url=url), markup=False)
+            self._console.print(_HOW_TO_DETECT.format(url=url), markup=False, soft_wrap=True)
         if not idle_exit or password is not None:
-            self._console.print(f"\nPanel        {url}", markup=False)
+            self._console.print(f"\nPanel        {url}", markup=False, soft_wrap=True)
         if password is not None:
             login = f"First login  {FIRST_USERNAME} / {password}   (shown once: change it there)"
-            self._console.print(login, markup=False)
+            self._console.print(login, markup=False, soft_wrap=True)
 
     # ---- Ending ----------------------------------------------------------------------------------
 
@@ -385,4 +385,4 @@ def _print_summary(stats: Stats, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(summary) + "\n")
         return
     words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.items())
-    Console(highlight=False).print(words, markup=False)
+    Console(highlight=False).print(words, markup=False, soft_wrap=True)
