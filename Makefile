@@ -46,7 +46,7 @@ run: setup
 	@$(VENV)/bin/usher up $(ARGS)
 
 test: preflight-test setup bot
-	$(VENV)/bin/python -m pytest $(ARGS)
+	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" $(VENV)/bin/python -m pytest $(ARGS)
 
 # ---- For developers -----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 # What the machine itself must bring, looked for before any long work begins.
 #
 #   system.sh python     print the Python that the environments are made with
+#   system.sh chromium   print the browser that the panel is tested in
 #   system.sh run        name what `make run` lacks, each with its remedy, and fail
 #   system.sh test       likewise for `make test`
 set -euo pipefail
@@ -16,18 +17,20 @@ is_recent() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+# Sets `python`: one that can make environments, or at least one that is recent enough.
 find_python() {
-    local python recent=
-    for python in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
-        is_recent "$python" || continue
-        recent=$python
-        if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-            command -v "$python"
+    local candidate
+    python=
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
+        is_recent "$candidate" || continue
+        python=${python:-$candidate}
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            python=$(command -v "$candidate")
             return
         fi
     done
-    if [ -n "$recent" ]; then
-        lacks "the venv module of $recent" "apt-get install python3-venv (or $(basename "$recent")-venv)"
+    if [ -n "$python" ]; then
+        lacks "the venv module of $python" "apt-get install $(basename "$python")-venv"
     else
         lacks "Python 3.11 or later" \
             "apt-get install python3 python3-venv (Ubuntu 22.04: python3.11 python3.11-venv)"
@@ -47,35 +50,39 @@ check_mongodb() {
             "put a mongod, 6.0 or later, on the PATH, or set USHER_MONGODB_URI to a replica set"
         return
     fi
+    if [ -z "$python" ]; then return; fi
     loads libcurl.so.4 || lacks "libcurl 4, which the MongoDB server uses" "apt-get install libcurl4"
     loads libssl.so.3 || lacks "OpenSSL 3, which the MongoDB server uses" \
         "apt-get install libssl3 (Debian 12, Ubuntu 22.04 or later)"
 }
 
-check_chromium() {
+find_chromium() {
     local browser
-    for browser in chromium chromium-browser google-chrome; do
-        if command -v "$browser" >/dev/null; then return; fi
+    for browser in ${USHER_TEST_CHROMIUM:-chromium chromium-browser google-chrome}; do
+        if command -v "$browser"; then return; fi
     done
-    lacks "Chromium, which the tests of the panel use" "apt-get install chromium"
+    lacks "Chromium, which the tests of the panel use" \
+        "apt-get install chromium (Ubuntu: chromium-browser), or name one in USHER_TEST_CHROMIUM"
+    return 1
 }
 
 case ${1:-} in
-    python) find_python ;;
+    python)
+        find_python
+        echo "$python"
+        ;;
+    chromium) find_chromium ;;
     run | test)
         [ "$(uname -s)" = Linux ] || lacks "Linux" "run Usher in a Linux machine or container"
         # An environment that stands answers for its Python.
         python=.venv/bin/python
-        if is_recent "$python" || python=$(find_python); then
-            check_mongodb "$1"
-        else
-            missing=1
-        fi
-        if [ "$1" = test ]; then check_chromium; fi
+        is_recent "$python" || find_python || true
+        check_mongodb "$1"
+        if [ "$1" = test ]; then find_chromium >/dev/null || true; fi
         exit "$missing"
         ;;
     *)
-        sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac

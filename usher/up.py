@@ -20,6 +20,8 @@ import typer
 from rich.console import Console
 
 from services.api.bootstrap import FIRST_USERNAME, InitialKey, bootstrap
+from services.notifier.console import HOW_TO_CONNECT_A_CHAT
+from services.notifier.settings import NotifierSettings
 from usher.client import UsherClient
 from usher.domain.errors import ConfigurationError, UsherError
 from usher.domain.identifiers import new_key
@@ -70,7 +72,7 @@ def up(
     """
     if exit_when_idle and source is None and config is None:
         raise ConfigurationError("--exit-when-idle needs a --source that ends")
-    settings = load_settings(Settings, data=data, port=port)
+    settings = load_settings(NotifierSettings, data=data, port=port)
     detector = _detector_arguments(source, camera_id, config)
     system = System(settings, Console(stderr=as_json, highlight=False), detector)
     summary = asyncio.run(system.run(exit_when_idle=exit_when_idle))
@@ -98,7 +100,7 @@ class System:
     """
 
     def __init__(
-        self, settings: Settings, console: Console, detector: Sequence[str] | None
+        self, settings: NotifierSettings, console: Console, detector: Sequence[str] | None
     ) -> None:
         self._settings = settings
         self._data = settings.data.absolute()
@@ -203,6 +205,8 @@ class System:
     def _welcome(self, url: str, password: str | None, *, idle_exit: bool) -> None:
         if self._detector is None:
             self._console.print(_HOW_TO_DETECT.format(url=url), markup=False, soft_wrap=True)
+        if not self._settings.chat_backend:
+            self._console.print(f"\n{HOW_TO_CONNECT_A_CHAT}", markup=False, soft_wrap=True)
         if not idle_exit or password is not None:
             self._console.print(f"\nPanel        {url}", markup=False, soft_wrap=True)
         if password is not None:

@@ -1,13 +1,12 @@
 import { Center, Loader } from "@mantine/core";
-import { IconMapQuestion } from "@tabler/icons-react";
 import { Route, Routes } from "react-router";
 import { useSession } from "./api/queries";
-import { EmptyState } from "./components/EmptyState";
 import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { LivePage } from "./pages/LivePage";
+import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
 import { SignInPage } from "./pages/SignInPage";
@@ -40,14 +39,7 @@ export function App() {
         <Route path="people/:id" element={<PersonPage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="devices" element={<DevicesPage />} />
-        <Route
-          path="*"
-          element={
-            <EmptyState icon={IconMapQuestion} title="No such page">
-              Nothing is at this address.
-            </EmptyState>
-          }
-        />
+        <Route path="*" element={<NotFoundPage />} />
       </Route>
     </Routes>
   );

@@ -18,7 +18,7 @@ createRoot(document.getElementById("root") as HTMLElement).render(
       cssVariablesResolver={resolveVariables}
       defaultColorScheme="auto"
     >
-      <Notifications position="bottom-right" />
+      <Notifications position="bottom-left" />
       <QueryClientProvider client={createQueryClient()}>
         <BrowserRouter>
           <App />

@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import Event
 from typing import Annotated, NoReturn
 
+import structlog
 import typer
 from rich.console import Console
 
-from services.notifier.console import ConsoleChannel
+from services.notifier.console import HOW_TO_CONNECT_A_CHAT, ConsoleChannel
 from services.notifier.sender import API_TIMEOUT_S, Sender
 from services.notifier.settings import NotifierSettings
 from usher.client import UsherClient
@@ -23,6 +24,7 @@ from usher.settings import load_settings
 _BOT_CONFIG = Path(__file__).resolve().parent / "errbot" / "config.py"
 
 app = typer.Typer()
+log = structlog.get_logger()
 
 
 @app.command()
@@ -45,7 +47,7 @@ def _send_to_console(settings: NotifierSettings) -> None:
     configure_logging("notifier", settings.log_level)
     stop = _stop_on_signals()
     channel = ConsoleChannel(Console(highlight=False))
-    channel.welcome()
+    log.info(HOW_TO_CONNECT_A_CHAT)
     with UsherClient(settings.api_url, settings.key(), timeout_s=API_TIMEOUT_S) as client:
         Sender(client, channel, settings.panel(), stop).run()
 

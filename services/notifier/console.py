@@ -9,7 +9,7 @@ from rich.text import Text
 
 from services.notifier.messages import AlertMessage
 
-_WELCOME = (
+HOW_TO_CONNECT_A_CHAT = (
     "No chat is configured, so alerts appear here. To send them to one, set USHER_CHAT_BACKEND: "
     "docs/notifier.md says how."
 )
@@ -20,10 +20,6 @@ class ConsoleChannel:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-
-    def welcome(self) -> None:
-        """Say once where alerts appear, and how to send them to a chat."""
-        self._print(Text(_WELCOME, style="dim"))
 
     def deliver(
         self, message: AlertMessage, picture: bytes | None, recipients: Sequence[str]

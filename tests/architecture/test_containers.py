@@ -186,8 +186,6 @@ def test_pictures_are_shared_by_the_api_and_the_classifier_alone() -> None:
 
 
 def test_only_the_api_and_the_classifier_reach_the_database() -> None:
-    members = {
-        name for name, it in DOCUMENT["services"].items() if "database" in it["networks"]
-    }
+    members = {name for name, it in DOCUMENT["services"].items() if "database" in it["networks"]}
     assert members == {"mongo", "api", "classifier"}
     assert DOCUMENT["networks"]["database"]["internal"] is True

@@ -1,4 +1,4 @@
-"""Imports point one way: the contracts in `pyproject.toml`, and what loading a service brings in."""
+"""Imports point one way: the contracts of `pyproject.toml`, and what loading a service loads."""
 
 from __future__ import annotations
 
@@ -121,9 +121,7 @@ def graph() -> grimp.ImportGraph:
 
 
 @pytest.mark.parametrize("room", ALLOWED)
-def test_room_imports_only_the_packages_that_it_is_for(
-    graph: grimp.ImportGraph, room: str
-) -> None:
+def test_room_imports_only_the_packages_that_it_is_for(graph: grimp.ImportGraph, room: str) -> None:
     modules = {room, *graph.find_descendants(room)}
     imported = {
         target.partition(".")[0]
@@ -142,13 +140,15 @@ done = []
 EVENTS = ("socket.connect", "socket.bind", "subprocess.Popen", "os.exec", "os.posix_spawn",
           "os.mkdir", "os.remove", "os.rename")
 CODE = (".py", ".pyc", ".so", ".pth", ".zip", ".toml", ".cfg", "METADATA", "entry_points.txt")
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/")
+EDITABLE = "__editable__"  # no file: an entry of sys.path, where usher is installed from its source
 
 def watch(event, arguments):
     if event in EVENTS:
         done.append([event, str(arguments[0])])
     if event == "open" and isinstance(arguments[0], str | os.PathLike):
         path = os.fspath(arguments[0])
-        if not path.endswith(CODE) and not path.startswith(("/proc/", "/sys/", "/dev/", "/etc/")):
+        if not path.endswith(CODE) and not path.startswith((*SYSTEM, EDITABLE)):
             done.append([event, path])
 
 sys.addaudithook(watch)

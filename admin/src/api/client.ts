@@ -99,7 +99,7 @@ export const getDetection = (id: string) => get<T.Detection>(`/detections/${segm
 export const assignDetection = (id: string, assignment: T.Assignment) =>
   send<T.Detection>("POST", `/detections/${segment(id)}/assign`, assignment);
 export const retryDetection = (id: string) =>
-  send<void>("POST", `/detections/${segment(id)}/retry`);
+  send<T.Detection>("POST", `/detections/${segment(id)}/retry`);
 export const detectionImage = (id: string) => `${API}/detections/${segment(id)}/image`;
 
 // ---- Persons ----

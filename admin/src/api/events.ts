@@ -4,7 +4,7 @@ import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/r
 import { useEffect, useState } from "react";
 import { type AlertFilter, type DetectionFilter, openEvents } from "./client";
 import { refetchAll, SESSION } from "./queries";
-import type { Alert, Detection, Page, Person } from "./types";
+import type { Alert, Detection, Page, Person, PersonRemoved } from "./types";
 
 type Pages<Item> = InfiniteData<Page<Item>>;
 
@@ -82,7 +82,11 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     nameInDetections(queryClient, person);
     refetchPersonsSoon();
   });
-  source.addEventListener("person_removed", refetchSoon);
+  source.addEventListener("person_removed", (event) => {
+    const { id }: PersonRemoved = JSON.parse(event.data);
+    void queryClient.resetQueries({ queryKey: ["person", id] });
+    refetchSoon();
+  });
   source.addEventListener("alert", (event) => {
     const alert: Alert = JSON.parse(event.data);
     placeInLists(queryClient, "alerts", alert, hasStatus);

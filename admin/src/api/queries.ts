@@ -69,9 +69,21 @@ function isNotSession({ queryKey }: { queryKey: readonly unknown[] }): boolean {
   return queryKey[0] !== SESSION[0];
 }
 
-/** Runs changing requests; one that fails raises a notification with the API's words. */
+/**
+ * Runs changing requests; one that fails raises a notification with the API's words. What follows
+ * a success also follows where the form that asked has left the screen by then, which an event may
+ * well bring about first.
+ */
 export function useChange<Result = unknown>() {
-  return useMutation({ mutationFn: (request: () => Promise<Result>) => request() });
+  type Change = { request: () => Promise<Result>; onDone?: (result: Result) => void };
+  const { mutate, isPending } = useMutation({
+    mutationFn: ({ request }: Change) => request(),
+    onSuccess: (result, { onDone }) => onDone?.(result),
+  });
+  return {
+    isPending,
+    run: (request: Change["request"], onDone?: Change["onDone"]) => mutate({ request, onDone }),
+  };
 }
 
 export function useSession() {

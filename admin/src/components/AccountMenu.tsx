@@ -1,4 +1,11 @@
-import { Avatar, Menu, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import {
+  Avatar,
+  Menu,
+  Text,
+  UnstyledButton,
+  useMantineColorScheme,
+  VisuallyHidden,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconCheck,
@@ -31,8 +38,9 @@ export function AccountMenu({ user }: { user: User }) {
     <>
       <Menu position="top-start" width={208}>
         <Menu.Target>
-          <UnstyledButton className={styles.account} aria-label={`Account of ${user.username}`}>
-            <Avatar size={32} radius="md" color="pine" name={user.username} alt="" />
+          <UnstyledButton className={styles.account}>
+            <VisuallyHidden>Account: </VisuallyHidden>
+            <Avatar size={32} radius="md" color="pine" name={user.username} aria-hidden />
             <div className={styles.user}>
               <Text fz="sm" fw={600} truncate lh={1.3}>
                 {user.username}

@@ -1,6 +1,7 @@
 import { Button, Checkbox, Group, Paper, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import {
+  type Icon,
   IconEye,
   IconEyeOff,
   IconFaceIdError,
@@ -25,84 +26,90 @@ import { WhoForm } from "./WhoForm";
 /** What can be done about a detection: say who it is, ignore them, or take it out. */
 export function Corrections({ detection }: { detection: Detection }) {
   const change = useChange();
+  const [naming, setNaming] = useState(detection.status === "unidentifiable");
   const { tone } = outcomeOf(detection);
+  const mayBeOther = tone !== "unknown" && tone !== "failed";
   if (tone === "waiting") return null;
 
-  function apply(request: () => Promise<unknown>, done: string) {
-    change.mutate(request, { onSuccess: () => notifications.show({ message: done }) });
-  }
-
-  const person = detection.status === "classified" ? detection.person : undefined;
   return (
     <Stack gap="md">
-      {tone === "unknown" && person && <StrangerForm detection={detection} personId={person.id} />}
-      {tone !== "unknown" && tone !== "failed" && <ReassignForm detection={detection} />}
+      {tone === "unknown" && detection.person && (
+        <StrangerForm detection={detection} personId={detection.person.id} />
+      )}
+      {mayBeOther && naming && (
+        <ReassignForm detection={detection} onDone={() => setNaming(false)} />
+      )}
       <Group gap="xs">
-        {tone === "failed" && (
-          <Button
-            variant="light"
-            leftSection={<IconReload size={16} aria-hidden />}
-            loading={change.isPending}
-            onClick={() => apply(() => retryDetection(detection.id), "Trying again.")}
-          >
-            Try again
-          </Button>
-        )}
-        {person?.kind === "unknown" && (
-          <>
-            <Button
-              variant="default"
-              leftSection={<IconEyeOff size={16} aria-hidden />}
-              disabled={change.isPending}
-              onClick={() =>
-                apply(() => updatePerson(person.id, { kind: "ignored" }), "Ignored from now on.")
-              }
-            >
-              Ignore this person
-            </Button>
-            <Button
-              variant="default"
-              leftSection={<IconUserPlus size={16} aria-hidden />}
-              disabled={change.isPending}
-              onClick={() =>
-                apply(
-                  () => assignDetection(detection.id, { new_person: true }),
-                  "A stranger of their own from now on.",
-                )
-              }
-            >
-              Not the same stranger
-            </Button>
-          </>
-        )}
-        {person?.kind === "ignored" && (
+        {mayBeOther && !naming && (
           <Button
             variant="default"
-            leftSection={<IconEye size={16} aria-hidden />}
-            disabled={change.isPending}
-            onClick={() => apply(() => stopIgnoring(person), "No longer ignored.")}
+            leftSection={<IconUserQuestion size={16} aria-hidden />}
+            onClick={() => setNaming(true)}
           >
-            Stop ignoring
+            {detection.status === "not_a_face" ? "It is a face" : "This is somebody else"}
           </Button>
         )}
-        {detection.status !== "not_a_face" && (
+        {actionsFor(detection).map(({ label, Icon, request, done }) => (
           <Button
+            key={label}
             variant="default"
-            leftSection={<IconFaceIdError size={16} aria-hidden />}
+            leftSection={<Icon size={16} aria-hidden />}
             disabled={change.isPending}
-            onClick={() =>
-              apply(
-                () => assignDetection(detection.id, { not_a_face: true }),
-                "Taken out: not a face.",
-              )
-            }
+            onClick={() => change.run(request, () => notifications.show({ message: done }))}
           >
-            Not a face
+            {label}
           </Button>
-        )}
+        ))}
       </Group>
     </Stack>
   );
+}
+
+type Action = { label: string; Icon: Icon; request: () => Promise<unknown>; done: string };
+
+function actionsFor({ id, status, person }: Detection): Action[] {
+  const actions: Action[] = [];
+  if (status === "failed") {
+    actions.push({
+      label: "Try again",
+      Icon: IconReload,
+      request: () => retryDetection(id),
+      done: "Trying again.",
+    });
+  }
+  if (person?.kind === "unknown") {
+    actions.push(
+      {
+        label: "Ignore this person",
+        Icon: IconEyeOff,
+        request: () => updatePerson(person.id, { kind: "ignored" }),
+        done: "Ignored from now on.",
+      },
+      {
+        label: "Not the same stranger",
+        Icon: IconUserPlus,
+        request: () => assignDetection(id, { new_person: true }),
+        done: "A stranger of their own from now on.",
+      },
+    );
+  }
+  if (person?.kind === "ignored") {
+    actions.push({
+      label: "Stop ignoring",
+      Icon: IconEye,
+      request: () => stopIgnoring(person),
+      done: "No longer ignored.",
+    });
+  }
+  if (status !== "not_a_face") {
+    actions.push({
+      label: "Not a face",
+      Icon: IconFaceIdError,
+      request: () => assignDetection(id, { not_a_face: true }),
+      done: "Taken out: not a face.",
+    });
+  }
+  return actions;
 }
 
 /** Names a stranger, or says which person they turned out to be. */
@@ -113,19 +120,20 @@ function StrangerForm({ detection, personId }: { detection: Detection; personId:
   const sightings = stranger?.detections ?? 1;
 
   function join(person: Person) {
-    change.mutate(
+    change.run(
       () =>
         everything
           ? mergePerson(person.id, personId)
           : assignDetection(detection.id, { person_id: person.id }),
-      { onSuccess: () => notifications.show({ message: `This is ${personName(person)}.` }) },
+      () => notifications.show({ message: `This is ${personName(person)}.` }),
     );
   }
 
   function name(given: string) {
-    change.mutate(() => updatePerson(personId, { name: given }), {
-      onSuccess: () => notifications.show({ message: `Usher knows ${given} now.` }),
-    });
+    change.run(
+      () => updatePerson(personId, { name: given }),
+      () => notifications.show({ message: `Usher knows ${given} now.` }),
+    );
   }
 
   return (
@@ -145,21 +153,8 @@ function StrangerForm({ detection, personId }: { detection: Detection; personId:
 }
 
 /** Says that a detection shows somebody else, for this one picture. */
-function ReassignForm({ detection }: { detection: Detection }) {
+function ReassignForm({ detection, onDone }: { detection: Detection; onDone: () => void }) {
   const change = useChange();
-  const [opened, setOpened] = useState(detection.status === "unidentifiable");
-
-  if (!opened) {
-    return (
-      <Button
-        variant="default"
-        leftSection={<IconUserQuestion size={16} aria-hidden />}
-        onClick={() => setOpened(true)}
-      >
-        {detection.status === "not_a_face" ? "It is a face" : "This is somebody else"}
-      </Button>
-    );
-  }
 
   async function nameNewPerson(name: string) {
     const assigned = await assignDetection(detection.id, { new_person: true });
@@ -167,11 +162,9 @@ function ReassignForm({ detection }: { detection: Detection }) {
   }
 
   function say(request: () => Promise<unknown>, name: string) {
-    change.mutate(request, {
-      onSuccess: () => {
-        setOpened(false);
-        notifications.show({ message: `This is ${name}.` });
-      },
+    change.run(request, () => {
+      onDone();
+      notifications.show({ message: `This is ${name}.` });
     });
   }
 

@@ -14,21 +14,10 @@ const CHIPS: Partial<Record<Tone, string>> = { unknown: "Stranger", ignored: "Ig
 export function DetectionCard({ detection, camera }: { detection: Detection; camera: string }) {
   const linkTo = useDetectionLink();
   const { tone, label } = outcomeOf(detection);
-  const time = clockTime(detection.captured_at);
 
   return (
-    <Link
-      className={styles.card}
-      data-tone={tone}
-      to={linkTo(detection.id)}
-      aria-label={`${label}, ${camera}, ${time}`}
-    >
-      <img
-        className={styles.picture}
-        src={detectionImage(detection.id)}
-        alt={`Face seen at ${camera}: ${label}`}
-        loading="lazy"
-      />
+    <Link className={styles.card} data-tone={tone} to={linkTo(detection.id)}>
+      <img className={styles.picture} src={detectionImage(detection.id)} alt="" loading="lazy" />
       {CHIPS[tone] && <span className={styles.chip}>{CHIPS[tone]}</span>}
       <div className={styles.caption}>
         <div className={styles.who}>
@@ -43,7 +32,7 @@ export function DetectionCard({ detection, camera }: { detection: Detection; cam
         <div className={styles.where}>
           <span title={camera}>{camera}</span>
           <time dateTime={detection.captured_at} title={fullTime(detection.captured_at)}>
-            {time}
+            {clockTime(detection.captured_at)}
           </time>
         </div>
         {tone === "failed" && (

@@ -105,13 +105,14 @@ function Choice({
   const change = useChange();
 
   function merge() {
-    change.mutate(() => mergePerson(stays.id, goes.id), {
-      onSuccess: () => {
+    change.run(
+      () => mergePerson(stays.id, goes.id),
+      () => {
         notifications.show({ message: `${personName(goes)} is part of ${personName(stays)} now.` });
         onMerged();
         navigate(`/people/${stays.id}`, { replace: true });
       },
-    });
+    );
   }
 
   return (

@@ -20,9 +20,10 @@ export function Photographs({ person }: { person: Person }) {
   const change = useChange();
 
   function remove(face: Face) {
-    change.mutate(() => removeFace(person.id, face.id), {
-      onSettled: () => setRemoving(undefined),
-    });
+    change.run(
+      () => removeFace(person.id, face.id),
+      () => setRemoving(undefined),
+    );
   }
 
   return (
@@ -172,5 +173,7 @@ function UploadMark({ state }: { state: Upload["state"] }) {
       />
     );
   }
-  return <IconX size={18} color="var(--mantine-color-error)" className={styles.mark} aria-hidden />;
+  return (
+    <IconX size={18} color="var(--mantine-color-red-text)" className={styles.mark} aria-hidden />
+  );
 }

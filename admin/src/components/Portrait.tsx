@@ -1,4 +1,5 @@
 import { IconUser } from "@tabler/icons-react";
+import { useState } from "react";
 import { faceImage } from "../api/client";
 import type { Person } from "../api/types";
 import { personName } from "../outcome";
@@ -6,6 +7,8 @@ import styles from "./Portrait.module.css";
 
 /** A person's picture; initials, or a silhouette, where there is none. */
 export function Portrait({ person, size }: { person: Person; size: number | "100%" }) {
+  const [brokenFaceId, setBrokenFaceId] = useState<string>();
+  const { face_id: faceId } = person;
   const width = typeof size === "number" ? size : undefined;
   return (
     <div
@@ -13,11 +16,13 @@ export function Portrait({ person, size }: { person: Person; size: number | "100
       data-kind={person.kind}
       style={{ width: size, fontSize: width && width / 2.8 }}
     >
-      {person.face_id ? (
+      {faceId && faceId !== brokenFaceId ? (
         <img
-          src={faceImage(person.id, person.face_id)}
+          src={faceImage(person.id, faceId)}
           alt={`Portrait of ${personName(person)}`}
           loading="lazy"
+          // It may have become somebody else's since the list was read.
+          onError={() => setBrokenFaceId(faceId)}
         />
       ) : (
         (initials(person.name) ?? <IconUser size="45%" stroke={1.5} aria-hidden />)

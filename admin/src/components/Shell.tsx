@@ -8,7 +8,9 @@ import type { User } from "../api/types";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionStatus } from "./ConnectionStatus";
 import { DetectionDrawer } from "./DetectionDrawer";
+import { ErrorBoundary } from "./ErrorBoundary";
 import { Logo } from "./Logo";
+import styles from "./Shell.module.css";
 
 const SECTIONS = [
   { to: "/", label: "Live", Icon: IconLivePhoto },
@@ -55,7 +57,7 @@ export function Shell({ user }: { user: User }) {
         </Group>
       </AppShell.Header>
 
-      <AppShell.Navbar p="sm">
+      <AppShell.Navbar p="sm" className={styles.navbar} data-opened={opened}>
         <Group px="xs" pt={6} pb="lg" visibleFrom="sm">
           <Logo />
         </Group>
@@ -72,8 +74,7 @@ export function Shell({ user }: { user: User }) {
                 active={active}
                 aria-current={active ? "page" : undefined}
                 fw={active ? 600 : 500}
-                mb={2}
-                style={{ borderRadius: "var(--mantine-radius-md)" }}
+                className={styles.tab}
               />
             );
           })}
@@ -85,7 +86,9 @@ export function Shell({ user }: { user: User }) {
       </AppShell.Navbar>
 
       <AppShell.Main id="content" tabIndex={-1} maw={1680}>
-        <Outlet />
+        <ErrorBoundary key={pathname}>
+          <Outlet />
+        </ErrorBoundary>
       </AppShell.Main>
       <DetectionDrawer />
     </AppShell>

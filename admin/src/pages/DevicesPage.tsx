@@ -117,7 +117,7 @@ function CameraForm({ camera, onDone }: { camera: Camera; onDone: () => void }) 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.mutate(() => updateCamera(camera.id, { name, managers }), { onSuccess: onDone });
+    change.run(() => updateCamera(camera.id, { name, managers }), onDone);
   }
 
   return (
@@ -158,7 +158,10 @@ function Devices() {
   const change = useChange();
 
   function remove(device: Device) {
-    change.mutate(() => removeDevice(device.id), { onSettled: () => setRemoving(undefined) });
+    change.run(
+      () => removeDevice(device.id),
+      () => setRemoving(undefined),
+    );
   }
 
   if (devices.isPending) return <Skeleton height={120} aria-label="Loading" />;
@@ -248,7 +251,7 @@ function KeyForm({ onCreated }: { onCreated: (device: DeviceCreated) => void }) 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.mutate(() => createDevice({ name, role }), { onSuccess: onCreated });
+    change.run(() => createDevice({ name, role }), onCreated);
   }
 
   return (

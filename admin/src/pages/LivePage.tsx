@@ -113,7 +113,7 @@ function TodayFigures() {
       <dl className={styles.figures} aria-label="Today">
         <Figure label="Seen today" value={stats.detections} />
         <Figure label="People" value={stats.persons} />
-        <Figure label="New strangers" value={stats.new_persons} stranger />
+        <Figure label="New people" value={stats.new_persons} />
         <Figure label="Alerts sent" value={stats.alerts_sent} />
         <Figure label="Being identified" value={stats.queue} />
       </dl>
@@ -127,17 +127,9 @@ function TodayFigures() {
   );
 }
 
-function Figure({
-  label,
-  value,
-  stranger = false,
-}: {
-  label: string;
-  value: number;
-  stranger?: boolean;
-}) {
+function Figure({ label, value }: { label: string; value: number }) {
   return (
-    <div className={styles.figure} data-stranger={stranger && value > 0}>
+    <div className={styles.figure}>
       <dt>{label}</dt>
       <dd>{value.toLocaleString()}</dd>
     </div>

@@ -172,9 +172,10 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const person = { name: String(form.get("name")), notes: String(form.get("notes")) };
-    change.mutate(() => createPerson(person), {
-      onSuccess: ({ id }) => navigate(`/people/${id}`),
-    });
+    change.run(
+      () => createPerson(person),
+      ({ id }) => navigate(`/people/${id}`),
+    );
   }
 
   return (

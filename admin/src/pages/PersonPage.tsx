@@ -108,7 +108,7 @@ function Actions({ person }: { person: Person }) {
   const ignored = person.kind === "ignored";
 
   function toggleIgnored() {
-    change.mutate(() =>
+    change.run(() =>
       ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" }),
     );
   }
@@ -170,9 +170,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
     const notes = String(form.get("notes"));
     // A name makes known, except whom one ignores.
     const kind = person.kind === "ignored" ? "ignored" : "known";
-    change.mutate(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), {
-      onSuccess: onClose,
-    });
+    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), onClose);
   }
 
   return (
@@ -215,12 +213,13 @@ function DeleteDialog({ person, opened, onClose }: DialogProps) {
   const name = personName(person);
 
   function confirm() {
-    change.mutate(() => deletePerson(person.id), {
-      onSuccess: (receipt) => {
+    change.run(
+      () => deletePerson(person.id),
+      (receipt) => {
         notifications.show({ title: `${name} is deleted`, message: `Gone: ${contents(receipt)}.` });
         navigate("/people", { replace: true });
       },
-    });
+    );
   }
 
   return (
@@ -262,9 +261,10 @@ function NameForm({ person }: { person: Person }) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.mutate(() => updatePerson(person.id, { name }), {
-      onSuccess: () => notifications.show({ message: `Usher knows ${name} now.` }),
-    });
+    change.run(
+      () => updatePerson(person.id, { name }),
+      () => notifications.show({ message: `Usher knows ${name} now.` }),
+    );
   }
 
   return (

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +23,54 @@ from usher.settings import Settings
 from .conftest import KEY, FakeApi, problem
 
 STARTED_AT = "2026-03-01T12:00:00Z"
+Detect = Callable[..., "Running"]
 USHER = str(Path(sys.executable).with_name("usher"))
 
 
-def begun(tmp_path: Path, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-    """`usher detect` in a folder of its own, with nothing of ours in its environment."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process, and the file that its standard error goes to."""
+
+    process: subprocess.Popen[bytes]
+    errors: Path
+
+    def wait_for(self, event: str) -> None:
+        """Until the log holds it."""
+        while event not in self.errors.read_text():
+            assert self.process.poll() is None, self.errors.read_text()
+            time.sleep(0.02)
+
+    def ended(self, timeout_s: float = 60) -> tuple[int, list[Any], str]:
+        """Its exit status, its log's records, and its other lines."""
+        status = self.process.wait(timeout_s)
+        lines = self.errors.read_text().splitlines()
+        records = [json.loads(line) for line in lines if line.startswith("{")]
+        rest = " ".join(line for line in lines if not line.startswith("{"))
+        return status, records, rest
+
+
+@pytest.fixture
+def detect(tmp_path: Path) -> Iterator[Detect]:
+    """Runs `usher detect` in an empty folder, with nothing of ours in its environment."""
+    running: list[Running] = []
     inherited = {name: value for name, value in os.environ.items() if "USHER" not in name}
-    return subprocess.Popen(
-        [USHER, "detect", *map(str, arguments)],
-        cwd=tmp_path,
-        env={**inherited, "USHER_API_KEY": KEY, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
+    def run(*arguments: str | Path, **environment: str) -> Running:
+        errors = tmp_path / f"{len(running)}.log"
+        with errors.open("wb") as file:
+            process = subprocess.Popen(
+                [USHER, "detect", *map(str, arguments)],
+                cwd=tmp_path,
+                env={**inherited, "USHER_API_KEY": KEY, **environment},
+                stderr=file,
+            )
+        running.append(Running(process, errors))
+        return running[-1]
 
-def ended(process: subprocess.Popen[str], timeout_s: float = 60) -> tuple[int, list[Any], str]:
-    """Its exit status, its log's records, and the other lines."""
-    _, errors = process.communicate(timeout=timeout_s)
-    lines = errors.splitlines()
-    records = [json.loads(line) for line in lines if line.startswith("{")]
-    rest = " ".join(line for line in lines if not line.startswith("{"))
-    return process.returncode, records, rest
+    yield run
+    for one in running:
+        one.process.kill()
+        one.process.wait()
 
 
 @pytest.fixture
@@ -50,12 +78,13 @@ def clip(test_data: Path) -> Path:
     return test_data / "videos" / "head-pose-face-detection-male.gif"
 
 
-def test_detect_uploads_the_faces_of_a_clip(api: FakeApi, clip: Path, tmp_path: Path) -> None:
-    process = begun(
-        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url,
-        "--started-at", STARTED_AT,
-    )  # fmt: skip
-    status, records, rest = ended(process)
+def of_desk(clip: Path, api: FakeApi) -> tuple[str | Path, ...]:
+    return "--source", clip, "--camera-id", "desk", "--api", api.url
+
+
+def test_detect_uploads_the_faces_of_a_clip(detect: Detect, api: FakeApi, clip: Path) -> None:
+    running = detect(*of_desk(clip, api), "--started-at", STARTED_AT)
+    status, records, rest = running.ended()
     assert (status, rest) == (0, "")
     summary = records[-1]
     assert summary["event"] == "finished"
@@ -70,18 +99,16 @@ def test_detect_uploads_the_faces_of_a_clip(api: FakeApi, clip: Path, tmp_path: 
 
 
 def test_detect_stores_nothing_twice_when_it_was_killed_and_runs_again(
-    api: FakeApi, clip: Path, tmp_path: Path
+    detect: Detect, api: FakeApi, clip: Path
 ) -> None:
-    arguments = (
-        "--source", clip, "--camera-id", "desk", "--api", api.url, "--started-at", STARTED_AT
-    )  # fmt: skip
-    process = begun(tmp_path, *arguments)
+    arguments = (*of_desk(clip, api), "--started-at", STARTED_AT)
+    running = detect(*arguments)
     while len(api.requests) < 8:
         time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    running.process.kill()
+    running.process.wait()
     before = dict(api.stored)
-    status, records, _ = ended(begun(tmp_path, *arguments))
+    status, records, _ = detect(*arguments).ended()
     assert status == 0
     assert records[-1]["refused"] == 0  # the API refuses a key with another body
     assert len(api.stored) == records[-1]["uploaded"]
@@ -89,7 +116,7 @@ def test_detect_stores_nothing_twice_when_it_was_killed_and_runs_again(
 
 
 def test_detect_reads_a_folder_told_by_a_configuration_file(
-    api: FakeApi, test_data: Path, tmp_path: Path
+    detect: Detect, api: FakeApi, test_data: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "archive.json"
     config.write_text(
@@ -104,23 +131,20 @@ def test_detect_reads_a_folder_told_by_a_configuration_file(
     )
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "detector.key").write_text(KEY + "\n")
-    process = begun(tmp_path, "--config", config, USHER_API_URL=api.url, USHER_API_KEY="")
-    status, records, _ = ended(process)
+    running = detect("--config", config, USHER_API_URL=api.url, USHER_API_KEY="")
+    status, records, _ = running.ended()
     assert status == 0
     assert (records[-1]["frames"], records[-1]["uploaded"]) == (2, 2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_detect_ends_in_a_few_seconds_when_it_is_stopped_and_the_api_is_away(
-    clip: Path, tmp_path: Path, number: signal.Signals
+    detect: Detect, clip: Path, number: signal.Signals
 ) -> None:
-    process = begun(
-        tmp_path, "--source", clip, "--camera-id", "desk", "--api", "http://127.0.0.1:1"
-    )
-    time.sleep(3)
-    assert process.poll() is None
-    process.send_signal(number)
-    status, records, _ = ended(process, timeout_s=10)
+    running = detect("--source", clip, "--camera-id", "desk", "--api", "http://127.0.0.1:1")
+    running.wait_for("upload_delayed")
+    running.process.send_signal(number)
+    status, records, _ = running.ended(timeout_s=15)
     assert status == 0
     summary = records[-1]
     assert summary["event"] == "finished"
@@ -128,23 +152,21 @@ def test_detect_ends_in_a_few_seconds_when_it_is_stopped_and_the_api_is_away(
 
 
 def test_detect_waits_for_the_api_and_loses_nothing_of_a_file(
-    api: FakeApi, clip: Path, tmp_path: Path
+    detect: Detect, api: FakeApi, clip: Path
 ) -> None:
     api.script = [problem(503, "Unavailable")] * 2
-    process = begun(tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url)
-    status, records, _ = ended(process)
+    running = detect(*of_desk(clip, api))
+    status, records, _ = running.ended()
     assert status == 0
     assert [record["event"] for record in records].count("upload_delayed") == 2
     assert records[-1]["uploaded"] == records[-1]["faces"]
 
 
 def test_detect_fails_with_one_clear_line_when_the_key_is_wrong(
-    api: FakeApi, clip: Path, tmp_path: Path
+    detect: Detect, api: FakeApi, clip: Path
 ) -> None:
-    process = begun(
-        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url, USHER_API_KEY="no"
-    )
-    status, records, rest = ended(process)
+    running = detect(*of_desk(clip, api), USHER_API_KEY="no")
+    status, records, rest = running.ended()
     assert (status, rest) == (1, "usher: because of NotAuthenticated")
     assert records[-1]["event"] == "finished"
 
@@ -160,20 +182,18 @@ def test_detect_fails_with_one_clear_line_when_the_key_is_wrong(
     ],
 )
 def test_detect_fails_with_one_clear_line_when_it_cannot_work(
-    tmp_path: Path, arguments: list[str], message: str
+    detect: Detect, arguments: list[str], message: str
 ) -> None:
-    status, _, rest = ended(begun(tmp_path, *arguments))
+    status, _, rest = detect(*arguments).ended()
     assert status == 1
     assert message in rest
     assert "Traceback" not in rest
 
 
-def test_log_holds_no_key_and_no_image(api: FakeApi, clip: Path, tmp_path: Path) -> None:
-    process = begun(
-        tmp_path, "--source", clip, "--camera-id", "desk", "--api", api.url,
-        USHER_LOG_LEVEL="DEBUG",
-    )  # fmt: skip
-    _, errors = process.communicate(timeout=60)
+def test_log_holds_no_key_and_no_image(detect: Detect, api: FakeApi, clip: Path) -> None:
+    running = detect(*of_desk(clip, api), USHER_LOG_LEVEL="DEBUG")
+    assert running.ended()[0] == 0
+    errors = running.errors.read_text()
     assert "uploaded" in errors
     assert KEY not in errors
     assert "JFIF" not in errors

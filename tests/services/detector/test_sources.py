@@ -169,15 +169,15 @@ class FakeCamera:
 
 
 def test_live_gives_the_newest_frame_when_it_is_read_slowly() -> None:
-    camera = FakeCamera(200, interval_s=0.005)
+    camera = FakeCamera(300, interval_s=0.005)
     frames: list[Frame] = []
     with pytest.raises(SourceError, match="no more frames"):
         for frame in LiveVideo(camera, max_fps=1000, stop=threading.Event()):
             assert datetime.now(UTC) - frame.captured_at < timedelta(seconds=1)
             frames.append(frame)
             time.sleep(0.1)
-    assert 4 <= len(frames) <= 40
-    assert [frame.image_rgb[0, 0, 0] for frame in frames] == [frame.index for frame in frames]
+    assert 2 <= len(frames) <= 100
+    assert [frame.image_rgb[0, 0, 0] for frame in frames] == [frame.index % 256 for frame in frames]
     gaps = [after.index - before.index for before, after in itertools.pairwise(frames)]
     assert min(gaps) > 1
     assert camera.released

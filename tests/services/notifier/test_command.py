@@ -32,7 +32,7 @@ def environment(**given: str) -> dict[str, str]:
 
 @contextmanager
 def notifying(directory: Path, **given: str) -> Iterator[subprocess.Popen[str]]:
-    """`usher notify`, up to its first line on standard output."""
+    """`usher notify`, up to its first log line, which says how to connect a chat."""
     process = subprocess.Popen(
         COMMAND,
         env=environment(**given),
@@ -42,8 +42,8 @@ def notifying(directory: Path, **given: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        assert "USHER_CHAT_BACKEND" in process.stdout.readline()
+        assert process.stderr is not None
+        assert "USHER_CHAT_BACKEND" in process.stderr.readline()
         yield process
     finally:
         process.kill()

@@ -20,10 +20,3 @@ def test_console_prints_an_alert_on_one_line_however_narrow_it_is() -> None:
         f"Unknown face p-7k3qxz at [bold]Door[/bold], {message.seen_at}  "
         "http://usher.test/persons/p-7k3qxz\n"
     )
-
-
-def test_console_says_how_to_connect_a_chat() -> None:
-    out = StringIO()
-    ConsoleChannel(Console(file=out, width=40)).welcome()
-    assert "USHER_CHAT_BACKEND" in out.getvalue()
-    assert "docs/notifier.md" in out.getvalue()
