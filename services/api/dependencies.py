@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from secrets import compare_digest
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from services.api.state import State
 from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import Role, User
 from usher.wire import CSRF_HEADER, SESSION_COOKIE, utc_now
+
+_SEEN_EVERY = timedelta(minutes=1)
+"""How exact the time is at which a device was last seen: not every request is worth a write."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -54,6 +58,9 @@ async def _by_key(state: State, key: str) -> Principal:
     device = await state.devices.by_key(key)
     if device is None:
         raise NotAuthenticated("this key is not known: it was revoked, or mistyped")
+    now = utc_now()
+    if device.last_seen_at is None or now - device.last_seen_at > _SEEN_EVERY:
+        await state.devices.saw(device.id, now)
     return Principal(device.id, device.role)
 
 

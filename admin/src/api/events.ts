@@ -67,12 +67,16 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     void queryClient.invalidateQueries({ queryKey: ["persons"] });
     void queryClient.invalidateQueries({ queryKey: ["faces"] });
   });
+  const refetchStatsSoon = throttle(() => {
+    void queryClient.invalidateQueries({ queryKey: ["stats"] });
+  });
   const refetchSoon = throttle(() => refetchAll(queryClient));
 
   source.addEventListener("detection", (event) => {
     const detection: Detection = JSON.parse(event.data);
     queryClient.setQueryData<Detection>(["detection", detection.id], (old) => old && detection);
     placeInLists(queryClient, "detections", detection, belongsTo);
+    refetchStatsSoon();
     // An answer that is on its way may be older than this event and about to replace it.
     if (queryClient.isFetching({ queryKey: ["detections"] })) refetchSoon();
   });
@@ -90,6 +94,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
   source.addEventListener("alert", (event) => {
     const alert: Alert = JSON.parse(event.data);
     placeInLists(queryClient, "alerts", alert, hasStatus);
+    refetchStatsSoon();
     if (queryClient.isFetching({ queryKey: ["alerts"] })) refetchSoon();
   });
 }

@@ -88,7 +88,7 @@ function Cameras() {
               <Text fz="sm" c="dimmed">
                 {camera.managers.length > 0
                   ? `Alerts go to ${camera.managers.join(", ")}`
-                  : "Nobody is told about its alerts"}
+                  : "Alerts go to the default recipients"}
               </Text>
             </div>
             <Button
