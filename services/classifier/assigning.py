@@ -64,6 +64,10 @@ class AssigningStage:
         batch = await self._detections.assignable(limit=BATCH)
         if not batch:
             return False
+        if foreign := [detection.id for detection in batch if self._is_foreign(detection)]:
+            log.warning("vectors of another model are made again", detections=len(foreign))
+            await self._detections.embed_again(foreign)
+            return True
         try:
             await self._assign(batch, lease)
         except LeaseLost as error:
@@ -105,6 +109,10 @@ class AssigningStage:
             detections=len(batch),
             new_persons=sum(assignment.founds for assignment in assignments),
         )
+
+    def _is_foreign(self, detection: Detection) -> bool:
+        embedding = detection.embedding
+        return embedding is not None and embedding.model != self._galleries.model
 
     def _decide(self, detection: Detection) -> Assignment:
         embedding, acceptable = _described(detection)

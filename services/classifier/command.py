@@ -15,6 +15,7 @@ from usher.domain.errors import ConfigurationError
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected
+from usher.storage.schema import prepare
 from usher.vision.pipeline import make_pipeline
 
 app = typer.Typer()
@@ -45,6 +46,7 @@ async def _work(settings: Settings) -> None:
     pipeline = await asyncio.to_thread(make_pipeline)
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
+        await prepare(database)
         log.info("ready", model=pipeline.model_id)
         await make_worker(settings, database, pipeline).run(stop)
     log.info("stopped")

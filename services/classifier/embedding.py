@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
+from pymongo.errors import PyMongoError
 
 from usher.domain.errors import NoFaceFound, UsherError
 from usher.domain.geometry import Box
 from usher.domain.records import Detection, Embedding
 from usher.storage.crops import CropStore
-from usher.storage.detections import Claim, Detections
+from usher.storage.database import is_passing
+from usher.storage.detections import Claim, Described, Detections
 from usher.vision.align import check_box
 from usher.vision.images import CROP_FORMATS, RgbImage, decode_image
 from usher.vision.pipeline import FaceDescription, FacePipeline
@@ -58,36 +60,50 @@ class EmbeddingStage:
             log.warning("a batch failed, its records go one by one", error=repr(error))
             await self._one_by_one(claim)
             return
-        for detection, face in zip(claim.detections, described, strict=True):
-            await self._hand_in(detection, face, claim.token)
+        await self._hand_in(claim.detections, described, claim.token)
 
     async def _one_by_one(self, claim: Claim) -> None:
         for detection in claim.detections:
             try:
                 (face,) = await asyncio.to_thread(self._describe, [detection])
             except NoFaceFound as error:
-                reason = str(error)
-                await self._detections.finish_without_face(detection.id, claim.token, reason=reason)
+                await self._hand_in_without_face(detection, claim.token, reason=str(error))
             except Exception as error:  # noqa: BLE001 - becomes a state of the record
                 await self._fail(detection, claim.token, error)
             else:
-                await self._hand_in(detection, face, claim.token)
+                await self._hand_in([detection], [face], claim.token)
 
     async def _fail(self, detection: Detection, token: str, error: Exception) -> None:
-        reason = str(error) if isinstance(error, UsherError) else type(error).__name__
-        log.warning("a detection failed", detection_id=detection.id, error=repr(error))
+        foreseen = isinstance(error, UsherError)
+        log.warning(
+            "a detection failed",
+            detection_id=detection.id,
+            error=repr(error),
+            exc_info=None if foreseen else error,
+        )
+        reason = str(error) if foreseen else type(error).__name__
         await self._detections.fail(detection.id, token, reason=reason)
 
-    async def _hand_in(self, detection: Detection, face: FaceDescription, token: str) -> None:
-        held = await self._detections.finish_embedding(
-            detection.id,
-            token,
-            box=face.box,
-            embedding=Embedding(self._pipeline.model_id, face.embedding),
-            quality=face.quality,
-        )
+    async def _hand_in(
+        self, detections: Sequence[Detection], faces: Sequence[FaceDescription], token: str
+    ) -> None:
+        described = [
+            Described(
+                detection_id=detection.id,
+                box=face.box,
+                embedding=Embedding(self._pipeline.model_id, face.embedding),
+                quality=face.quality,
+            )
+            for detection, face in zip(detections, faces, strict=True)
+        ]
+        held = await self._detections.finish_embedding(token, described)
+        if held < len(described):
+            log.info("somebody else works on detections of ours now", lost=len(described) - held)
+
+    async def _hand_in_without_face(self, detection: Detection, token: str, *, reason: str) -> None:
+        held = await self._detections.finish_without_face(detection.id, token, reason=reason)
         if not held:
-            log.info("somebody else works on a detection now", detection_id=detection.id)
+            log.info("somebody else works on detections of ours now", lost=1)
 
     def _describe(self, detections: Sequence[Detection]) -> list[FaceDescription]:
         return self._pipeline.describe_many([self._face(detection) for detection in detections])
@@ -101,16 +117,39 @@ class EmbeddingStage:
 
     @asynccontextmanager
     async def _kept_alive(self, claim: Claim) -> AsyncIterator[None]:
-        """Extend the claim while its batch is worked on; give back what is left in the end."""
+        """Extend the claim while its batch is worked on; give back what a stop leaves undone.
+
+        After an error that nobody foresaw nothing is given back: the lease runs out and the attempt
+        counts, since one of the batch may be to blame.
+        """
         heartbeat = asyncio.create_task(self._extend_for_ever(claim), name="heartbeat")
         try:
             yield
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claim))
+            raise
+        except PyMongoError as error:
+            if is_passing(error):
+                await self._give_back(claim)
+            raise
         finally:
             heartbeat.cancel()
-            await asyncio.gather(heartbeat, return_exceptions=True)
-            await asyncio.shield(self._detections.give_back(claim))
+            (ending,) = await asyncio.gather(heartbeat, return_exceptions=True)
+        if isinstance(ending, Exception):
+            raise ending
+
+    async def _give_back(self, claim: Claim) -> None:
+        try:
+            await self._detections.give_back(claim)
+        except PyMongoError as error:
+            log.warning("a claim was not given back, its lease runs out", error=str(error))
 
     async def _extend_for_ever(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            await self._detections.extend(claim, lease_s=LEASE_S)
+            try:
+                await self._detections.extend(claim, lease_s=LEASE_S)
+            except PyMongoError as error:
+                if not is_passing(error):
+                    raise
+                log.warning("a claim was not extended", error=str(error))

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 import structlog
 from pymongo.errors import PyMongoError
 
 from services.classifier.assigning import AssigningStage
 from services.classifier.embedding import EmbeddingStage
-from usher.domain.errors import Unavailable
 from usher.domain.identifiers import new_id
+from usher.domain.records import UNFINISHED
 from usher.identity.calibrate import make_rule
 from usher.settings import Settings
 from usher.storage.changes import changes
 from usher.storage.crops import CropStore
-from usher.storage.database import Database
+from usher.storage.database import Database, is_passing
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import Leases
@@ -29,6 +31,15 @@ log = structlog.get_logger()
 
 _POLL_S = 1.0
 _PAUSE_S = 1.0
+_NEW_WORK = {
+    "$or": [
+        {"operationType": "insert"},
+        {"updateDescription.updatedFields.status": {"$in": list(UNFINISHED)}},
+    ]
+}
+"""Not the claims, nor what is done: there is nothing to wake up for."""
+_STOP_WITHIN_S = 4.0
+"""What is begun may take so long to finish after a stop; then it is given back."""
 
 
 class Worker:
@@ -38,54 +49,85 @@ class Worker:
         self, database: Database, embedding: EmbeddingStage, assigning: AssigningStage
     ) -> None:
         self._database = database
-        self._embedding = embedding
         self._assigning = assigning
-        self._news = asyncio.Condition()
+        self._steps = {"embed": embedding.step, "assign": assigning.step}
+        self._news = {name: asyncio.Event() for name in self._steps}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; what is begun is finished first."""
-        stages = [
-            asyncio.create_task(self._repeat(self._embedding.step, stop), name="embed"),
-            asyncio.create_task(self._repeat(self._assigning.step, stop), name="assign"),
-        ]
-        listener = asyncio.create_task(self._listen(), name="listen")
-        try:
-            await stop.wait()
-            await self._wake()
-            await asyncio.gather(*stages)
-            await self._assigning.release()
-        finally:
-            for task in (*stages, listener):
-                task.cancel()
-            await asyncio.gather(*stages, listener, return_exceptions=True)
+        """Work until `stop` is set; what is begun is finished first, or given back.
 
-    async def _repeat(self, step: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
+        Raises
+        ------
+        Exception
+            Whatever ends a stage that was not to end. The other one is ended with it, so that the
+            process as a whole fails and is started again.
+        """
+        stages = {asyncio.create_task(self._repeat(name, stop), name=name) for name in self._steps}
+        listener = asyncio.create_task(self._listen(), name="listen")
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        tasks = {*stages, listener, stopped}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                self._wake()
+                await asyncio.wait(stages, timeout=_STOP_WITHIN_S)
+        finally:
+            await _cancelled(tasks)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+        await self._release()
+
+    async def _repeat(self, name: str, stop: asyncio.Event) -> None:
+        step, news = self._steps[name], self._news[name]
         while not stop.is_set():
+            news.clear()  # before the step: what is new while it looks is not overlooked
             try:
                 worked = await step()
-            except (PyMongoError, Unavailable) as error:
-                log.warning("the database failed", error=str(error))
-                await asyncio.sleep(_PAUSE_S)
+            except PyMongoError as error:
+                if not is_passing(error):
+                    raise
+                log.warning("the database failed", stage=name, error=str(error))
+                await _first_of(stop, within_s=_PAUSE_S)
                 continue
             if not worked and not stop.is_set():
-                await self._until_news()
+                # A change that nobody reported is found all the same, a little later.
+                await _first_of(news, within_s=_POLL_S)
 
     async def _listen(self) -> None:
-        async for _ in changes(self._database, ["detections"]):
-            await self._wake()
+        news = changes(self._database, ["detections"], only=_NEW_WORK, with_documents=False)
+        async for _ in news:
+            self._wake()
 
-    async def _wake(self) -> None:
-        async with self._news:
-            self._news.notify_all()
+    def _wake(self) -> None:
+        for news in self._news.values():
+            news.set()
 
-    async def _until_news(self) -> None:
-        """Wait for a change, or a second: a change that nobody reported is found all the same."""
-        async with self._news:
-            try:
-                async with asyncio.timeout(_POLL_S):
-                    await self._news.wait()
-            except TimeoutError:
-                return
+    async def _release(self) -> None:
+        """Let another worker assign at once; otherwise the lease runs out by itself."""
+        try:
+            async with asyncio.timeout(_PAUSE_S):
+                await self._assigning.release()
+        except (PyMongoError, TimeoutError) as error:
+            log.warning("the lease was not given back, it runs out", error=str(error))
+
+
+async def _first_of(event: asyncio.Event, *, within_s: float) -> None:
+    """Wait for an event, but not for ever."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended, not for long if what they close hangs."""
+    pending = set(tasks)
+    for _ in range(2):
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_PAUSE_S)
+        if not pending:
+            return
 
 
 def make_worker(settings: Settings, database: Database, pipeline: FacePipeline) -> Worker:

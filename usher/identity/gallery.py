@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usher.domain.records import Face, Vector
+
+_ROUNDING = 1e-4
+"""Bounds what float32 loses in a squared distance, as a share of the vectors' squared lengths."""
 
 
 class Match(NamedTuple):
@@ -31,11 +35,13 @@ class Gallery:
         self.model = model
         kept = [face for face in faces if face.embedding.model == model]
         self._person_ids = [face.person_id for face in kept]
+        self._counts = Counter(self._person_ids)
         self._vectors: NDArray[np.float32] = (
             np.stack([face.embedding.vector for face in kept])
             if kept
             else np.empty((0, 0), dtype=np.float32)
         )
+        self._squares = np.einsum("nd,nd->n", self._vectors, self._vectors)
 
     def __len__(self) -> int:
         return len(self._person_ids)
@@ -44,24 +50,41 @@ class Gallery:
         """Add one reference. The room doubles when it is full, so adding stays cheap."""
         used = len(self._person_ids)
         if used == len(self._vectors):
-            room = np.zeros((max(64, 2 * used), len(vector)), dtype=np.float32)
-            room[:used] = self._vectors[:used] if used else room[:0]
-            self._vectors = room
+            self._make_room(len(vector))
         self._vectors[used] = vector
+        self._squares[used] = vector @ vector
         self._person_ids.append(person_id)
+        self._counts[person_id] += 1
 
     def references_of(self, person_id: str) -> int:
         """How many references a person has here."""
-        return self._person_ids.count(person_id)
+        return self._counts[person_id]
 
     def nearest(self, probe: Vector) -> Match | None:
-        """The nearest reference to a probe of shape (D,), or None where there is none."""
+        """The nearest reference to a probe of shape (D,), or None where there is none.
+
+        A matrix times a vector finds all that may be nearest, up to rounding; among these few the
+        distances are computed as they are defined.
+        """
         used = len(self._person_ids)
         if not used:
             return None
-        squared = ((self._vectors[:used] - probe) ** 2).sum(axis=1)
-        best = int(squared.argmin())
-        return Match(self._person_ids[best], float(np.sqrt(squared[best])))
+        length = probe @ probe
+        squared = self._squares[:used] - 2 * (self._vectors[:used] @ probe) + length
+        least = squared.min()
+        near = np.flatnonzero(squared <= least + _ROUNDING * (length + abs(least)))
+        distances = np.linalg.norm(self._vectors[near] - probe, axis=1)
+        best = int(distances.argmin())
+        return Match(self._person_ids[near[best]], float(distances[best]))
+
+    def _make_room(self, dimension: int) -> None:
+        used = len(self._person_ids)
+        room = max(64, 2 * used)
+        vectors = np.zeros((room, dimension), dtype=np.float32)
+        squares = np.zeros(room, dtype=np.float32)
+        if used:
+            vectors[:used], squares[:used] = self._vectors[:used], self._squares[:used]
+        self._vectors, self._squares = vectors, squares
 
 
 class Galleries:

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.records import Device, User
-from usher.storage.database import Database
+from usher.storage.database import Database, Session, in_transaction
 from usher.storage.documents import device_from_document, to_document, user_from_document
 
 
@@ -24,6 +24,7 @@ class Users:
     """Accounts and their sessions."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._users = database["users"]
         self._sessions = database["sessions"]
 
@@ -69,8 +70,14 @@ class Users:
 
     async def change_password(self, user: User, password_hash: str) -> None:
         """Set a new password and end every session of the user."""
-        await self._users.update_one({"_id": user.id}, {"$set": {"password_hash": password_hash}})
-        await self._sessions.delete_many({"user_id": user.id})
+
+        async def work(session: Session) -> None:
+            await self._users.update_one(
+                {"_id": user.id}, {"$set": {"password_hash": password_hash}}, session=session
+            )
+            await self._sessions.delete_many({"user_id": user.id}, session=session)
+
+        await in_transaction(self._database, work)
 
 
 class SignInFailures:

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one document. `document` is None where it was deleted."""
+    """One change of one document. `document` is None where it was deleted or not asked for."""
 
     collection: str
     operation: str
@@ -30,24 +30,43 @@ class Change:
     document: Document | None
 
 
-async def changes(database: Database, collections: Sequence[str]) -> AsyncIterator[Change]:
+async def changes(
+    database: Database,
+    collections: Sequence[str],
+    *,
+    only: Document | None = None,
+    with_documents: bool = True,
+) -> AsyncIterator[Change]:
     """Every insertion, update and deletion in those collections from now on.
 
     Ends never: a lost connection is taken up again where it broke. Where the server no longer
     has that point, it goes on from now; readers treat changes as a hint, the database as the truth.
+
+    Parameters
+    ----------
+    only
+        Narrows the changes down: a query on MongoDB's change events.
+    with_documents
+        Whether the documents come along, as they are when the change is read.
     """
-    wanted = {"$match": {"ns.coll": {"$in": list(collections)}}}
+    stages: list[Document] = [{"$match": {"ns.coll": {"$in": list(collections)}, **(only or {})}}]
+    if not with_documents:
+        stages.append({"$unset": ["fullDocument", "updateDescription"]})
     position: Any = None
     while True:
         try:
             stream = await database.watch(
-                [wanted], full_document="updateLookup", resume_after=position
+                stages,
+                full_document="updateLookup" if with_documents else None,
+                start_after=position,
             )
             async with stream:
-                async for event in stream:
-                    position = event["_id"]
-                    if (change := _change(event)) is not None:
-                        yield change
+                try:
+                    async for event in stream:
+                        if (change := _change(event)) is not None:
+                            yield change
+                finally:  # grows also while nothing of ours changes
+                    position = stream.resume_token or position
         except PyMongoError as error:
             log.warning("a change stream broke", error=str(error))
             if getattr(error, "code", None) in _CANNOT_RESUME:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from usher.domain.errors import NotFound
@@ -31,11 +32,12 @@ class CropStore:
         path = self._path(key)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         temporary = path.with_suffix(".part")
-        with temporary.open("xb") as file:
-            file.write(jpeg)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        try:
+            _write(temporary, jpeg)
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         _sync_directory(path.parent)
         _sync_directory(self._directory)
         return key
@@ -55,19 +57,35 @@ class CropStore:
 
     def delete(self, key: str) -> None:
         """Forget a picture; one that is gone already is fine."""
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".part").unlink(missing_ok=True)
 
     def keys_older_than(self, age_s: float) -> Iterator[str]:
-        """Keys of pictures that were last written longer ago than `age_s` seconds."""
+        """Keys of pictures that were last written longer ago than `age_s` seconds.
+
+        Among them those that a crash cut off in the middle of `put`. Other files are not looked at.
+        """
         limit = time.time() - age_s
-        for path in self._directory.glob("*/*.jpg"):
-            if path.stat().st_mtime < limit:
-                yield path.stem
+        for path in self._directory.glob("*/*"):
+            if path.suffix not in (".jpg", ".part") or not _KEY.fullmatch(path.stem):
+                continue
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if path.stat().st_mtime < limit:
+                    yield path.stem
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
             raise NotFound(f"there is no picture {key!r}")
         return self._directory / key[:2] / f"{key}.jpg"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a new file; its content is on disk when this returns."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_directory(directory: Path) -> None:

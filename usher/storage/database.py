@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient
@@ -21,6 +22,8 @@ Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 Session = AsyncClientSession
 Result = TypeVar("Result")
+
+_CLOSE_WITHIN_S = 1.0
 
 DURABLE = WriteConcern(w="majority", j=True)
 """An acknowledged write is on disk and survives the election of another primary."""
@@ -55,7 +58,10 @@ async def connected(uri: str, name: str) -> AsyncIterator[Database]:
         await ping(database)
         yield database
     finally:
-        await database.client.close()
+        # A server that hangs is not waited for: what is ours there ends by itself.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await database.client.close()
 
 
 async def ping(database: Database) -> None:
@@ -75,18 +81,43 @@ async def in_transaction(
     must not have effects outside of the database.
     """
 
+    async with database.client.start_session() as session:
+        return await transact(session, work)
+
+
+async def transact(session: Session, work: Callable[[Session], Awaitable[Result]]) -> Result:
+    """Like `in_transaction`, in a session that the caller has."""
+
     async def run(session: Session) -> Any:
         return await work(session)
 
-    async with database.client.start_session() as session:
-        result: Result = await session.with_transaction(
-            run, read_concern=ReadConcern("snapshot"), write_concern=DURABLE
-        )
-        return result
+    result: Result = await session.with_transaction(
+        run, read_concern=ReadConcern("snapshot"), write_concern=DURABLE
+    )
+    return result
+
+
+_PASSING_LABELS = (
+    "TransientTransactionError",
+    "UnknownTransactionCommitResult",
+    "RetryableWriteError",
+)
+_PASSING_CODES = (
+    43,  # CursorNotFound
+    50,  # MaxTimeMSExpired
+    64,  # WriteConcernFailed
+    112,  # WriteConflict
+    237,  # CursorKilled
+    239,  # SnapshotTooOld
+    246,  # SnapshotUnavailable
+    11601,  # Interrupted
+)
 
 
 def is_passing(error: PyMongoError) -> bool:
     """Whether the same operation may succeed soon: the server is away, or another one won."""
-    return isinstance(error, ConnectionFailure) or error.has_error_label(
-        "TransientTransactionError"
+    return (
+        isinstance(error, ConnectionFailure)
+        or any(error.has_error_label(label) for label in _PASSING_LABELS)
+        or getattr(error, "code", None) in _PASSING_CODES
     )

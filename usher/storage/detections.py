@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from usher.domain.errors import Conflict, NotFound
@@ -16,7 +16,7 @@ from usher.domain.identifiers import new_id
 from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding
 from usher.storage.database import Database
 from usher.storage.documents import Document, detection_from_document, plain, to_document
-from usher.storage.leases import FREE, available_in
+from usher.storage.leases import AT_ONCE, FREE, available_in
 from usher.storage.paging import newest_first
 
 MAX_ATTEMPTS = 5
@@ -24,6 +24,12 @@ _FIRST_BACKOFF_S = 1.0
 _ALONE_FROM_ATTEMPTS = 2
 """A detection that was given up so often is tried alone: it may be what kills its workers."""
 _WITHOUT_VECTOR = {"embedding": 0}
+_CLAIMABLE: Document = {"status": DetectionStatus.PENDING, **FREE}
+_IN_THE_MAKING: Document = {
+    "status": DetectionStatus.PENDING,
+    "$or": [{"attempts": 0}, {"attempts": 1, "claim_token": {"$ne": None}}],
+}
+"""Not tried yet, or in its first attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,16 @@ class DetectionFilter:
         return {**query, "captured_at": between} if between else query
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Described:
+    """What was found out about a detection's face."""
+
+    detection_id: str
+    box: Box
+    embedding: Embedding
+    quality: FaceQuality
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Detections that one worker holds, until its lease runs out."""
@@ -56,6 +72,7 @@ class Detections:
     """Queries on the collection `detections`."""
 
     def __init__(self, database: Database) -> None:
+        self._client = database.client
         self._detections = database["detections"]
 
     async def insert(self, detection: Detection) -> bool:
@@ -63,7 +80,7 @@ class Detections:
         document = to_document(detection)
         try:
             await self._detections.insert_one(
-                {**document, "available_at": detection.received_at, "claim_token": None}
+                {**document, "available_at": AT_ONCE, "claim_token": None}
             )
         except DuplicateKeyError:
             return False
@@ -91,21 +108,30 @@ class Detections:
         return [detection_from_document(document) for document in documents], following
 
     async def claim(self, *, limit: int, lease_s: float) -> Claim:
-        """Take pending detections in order of capture; nobody else gets them for `lease_s`."""
-        await self._set_aside_exhausted()
-        claimable = {"status": DetectionStatus.PENDING, **FREE}
-        candidates = await (
-            self._detections.find(claimable, {"attempts": 1})
-            .sort([("captured_at", 1), ("_id", 1)])
-            .limit(limit)
-            .to_list()
-        )
+        """Take pending detections in order of capture; nobody else gets them for `lease_s`.
+
+        The claim is empty where there is nothing to do. A detection whose workers have died in all
+        of its attempts is set aside on the way: it may be what kills them.
+        """
         token = new_id()
-        if not candidates:
-            return Claim(token, ())
-        ids = [document["_id"] for document in _to_go_together(candidates)]
+        while candidates := await self._candidates(limit):
+            exhausted = [doc["_id"] for doc in candidates if doc["attempts"] >= MAX_ATTEMPTS]
+            if exhausted:
+                await self._set_aside_exhausted(exhausted)
+                continue
+            ids = [document["_id"] for document in _to_go_together(candidates)]
+            if claimed := await self._take(ids, token, lease_s):
+                return Claim(token, claimed)
+            # Another worker was quicker with all of them.
+        return Claim(token, ())
+
+    async def _candidates(self, limit: int) -> list[Document]:
+        found = self._detections.find(_CLAIMABLE, {"attempts": 1})
+        return await found.sort([("captured_at", 1), ("_id", 1)]).limit(limit).to_list()
+
+    async def _take(self, ids: Sequence[str], token: str, lease_s: float) -> tuple[Detection, ...]:
         await self._detections.update_many(
-            {"_id": {"$in": ids}, **claimable},
+            {"_id": {"$in": ids}, **_CLAIMABLE},
             [
                 {
                     "$set": {
@@ -118,7 +144,19 @@ class Detections:
         )
         claimed = self._detections.find({"_id": {"$in": ids}, "claim_token": token})
         documents = await claimed.sort([("captured_at", 1), ("_id", 1)]).to_list()
-        return Claim(token, tuple(detection_from_document(document) for document in documents))
+        return tuple(detection_from_document(document) for document in documents)
+
+    async def _set_aside_exhausted(self, ids: Sequence[str]) -> None:
+        await self._detections.update_many(
+            {"_id": {"$in": ids}, "attempts": {"$gte": MAX_ATTEMPTS}, **_CLAIMABLE},
+            {
+                "$set": {
+                    "status": DetectionStatus.FAILED,
+                    "claim_token": None,
+                    "reason": f"the worker stopped in each of {MAX_ATTEMPTS} attempts",
+                }
+            },
+        )
 
     async def extend(self, claim: Claim, *, lease_s: float) -> None:
         """Keep what is still held of a claim for another `lease_s` seconds."""
@@ -144,26 +182,40 @@ class Detections:
             ],
         )
 
-    async def finish_embedding(
-        self, detection_id: str, token: str, *, box: Box, embedding: Embedding, quality: FaceQuality
-    ) -> bool:
-        """pending → embedded; False where the claim was lost, and nothing is written."""
-        return await self._settle(
-            detection_id,
-            token,
-            {
-                "status": DetectionStatus.EMBEDDED,
-                "box": plain(box),
-                "embedding": plain(embedding),
-                "quality": plain(quality),
-                "reason": None,
-            },
-        )
+    async def finish_embedding(self, token: str, described: Sequence[Described]) -> int:
+        """pending → embedded; how many were. Those whose claim was lost stay as they are."""
+        updates = [
+            UpdateOne(
+                _held(item.detection_id, token),
+                {
+                    "$set": {
+                        "status": DetectionStatus.EMBEDDED,
+                        "claim_token": None,
+                        "box": plain(item.box),
+                        "embedding": plain(item.embedding),
+                        "quality": plain(item.quality),
+                        "reason": None,
+                    }
+                },
+            )
+            for item in described
+        ]
+        result = await self._detections.bulk_write(updates, ordered=False)
+        return result.matched_count
 
     async def finish_without_face(self, detection_id: str, token: str, *, reason: str) -> bool:
         """pending → unidentifiable; False where the claim was lost."""
-        status = DetectionStatus.UNIDENTIFIABLE
-        return await self._settle(detection_id, token, {"status": status, "reason": reason})
+        result = await self._detections.update_one(
+            _held(detection_id, token),
+            {
+                "$set": {
+                    "status": DetectionStatus.UNIDENTIFIABLE,
+                    "claim_token": None,
+                    "reason": reason,
+                }
+            },
+        )
+        return result.matched_count == 1
 
     async def fail(self, detection_id: str, token: str, *, reason: str) -> None:
         """Put a detection back with a growing pause, or set it aside after the last attempt."""
@@ -183,6 +235,20 @@ class Detections:
                     }
                 }
             ],
+        )
+
+    async def embed_again(self, detection_ids: Sequence[str]) -> None:
+        """embedded → pending, for vectors that nothing here can be compared with."""
+        await self._detections.update_many(
+            {"_id": {"$in": list(detection_ids)}, "status": DetectionStatus.EMBEDDED},
+            {
+                "$set": {
+                    "status": DetectionStatus.PENDING,
+                    "attempts": 0,
+                    "embedding": None,
+                    "available_at": AT_ONCE,
+                }
+            },
         )
 
     async def set_aside(self, detection_id: str, *, reason: str) -> None:
@@ -226,15 +292,17 @@ class Detections:
         the order, and so the people, independent of the number of workers. A detection that has
         failed once holds nobody back.
         """
-        in_the_making = {"status": DetectionStatus.PENDING, "attempts": {"$lte": 1}}
-        first = await self._detections.find_one(
-            in_the_making, {"captured_at": 1}, sort=[("captured_at", 1)]
-        )
-        query: Document = {"status": DetectionStatus.EMBEDDED}
-        if first is not None:
-            query["captured_at"] = {"$lt": first["captured_at"]}
-        found = self._detections.find(query).sort([("captured_at", 1), ("_id", 1)]).limit(limit)
-        return [detection_from_document(document) for document in await found.to_list()]
+        # One snapshot for both: nothing may pass from pending to embedded between them.
+        async with self._client.start_session(snapshot=True) as session:
+            first = await self._detections.find_one(
+                _IN_THE_MAKING, {"captured_at": 1}, sort=[("captured_at", 1)], session=session
+            )
+            query: Document = {"status": DetectionStatus.EMBEDDED}
+            if first is not None:
+                query["captured_at"] = {"$lt": first["captured_at"]}
+            found = self._detections.find(query, session=session)
+            documents = await found.sort([("captured_at", 1), ("_id", 1)]).limit(limit).to_list()
+        return [detection_from_document(document) for document in documents]
 
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})
@@ -243,25 +311,10 @@ class Detections:
         """Those of the keys that some detection holds."""
         return set(await self._detections.distinct("crop", {"crop": {"$in": list(keys)}}))
 
-    async def _set_aside_exhausted(self) -> None:
-        """A detection whose workers died every time is set aside: it may be what kills them."""
-        await self._detections.update_many(
-            {"status": DetectionStatus.PENDING, "attempts": {"$gte": MAX_ATTEMPTS}, **FREE},
-            {
-                "$set": {
-                    "status": DetectionStatus.FAILED,
-                    "claim_token": None,
-                    "reason": f"the worker stopped in each of {MAX_ATTEMPTS} attempts",
-                }
-            },
-        )
 
-    async def _settle(self, detection_id: str, token: str, changes: Document) -> bool:
-        result = await self._detections.update_one(
-            {"_id": detection_id, "claim_token": token, "status": DetectionStatus.PENDING},
-            {"$set": {**changes, "claim_token": None}},
-        )
-        return result.matched_count == 1
+def _held(detection_id: str, token: str) -> Document:
+    """Selects a detection while its claim is that of the token."""
+    return {"_id": detection_id, "claim_token": token, "status": DetectionStatus.PENDING}
 
 
 def _to_go_together(candidates: Sequence[Document]) -> Sequence[Document]:

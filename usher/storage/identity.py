@@ -9,34 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from usher.domain.errors import Conflict, LeaseLost, NotFound
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import (
-    Alert,
     Confidence,
     Detection,
     DetectionStatus,
     Face,
     Person,
     PersonKind,
-    Visit,
 )
-from usher.storage.database import Database, Session, in_transaction
+from usher.storage.database import Database, Session, in_transaction, transact
 from usher.storage.documents import (
     detection_from_document,
     milliseconds,
     person_from_document,
     to_document,
-    visit_from_document,
 )
 from usher.storage.leases import Lease, Leases
 from usher.storage.people import People
+from usher.storage.possessions import move_all_but_a_rest, remove_all_but_a_rest
+from usher.storage.visits import Visits
 
+_HOLDS_PERSONS = ("faces", "detections", "visits", "alerts")
 ANOTHER_VERSION = "somebody else has changed who is who: decide again"
 
 
@@ -80,11 +81,9 @@ class Identity:
         self._persons = database["persons"]
         self._faces = database["faces"]
         self._detections = database["detections"]
-        self._visits = database["visits"]
-        self._alerts = database["alerts"]
         self._people = People(database)
         self._leases = Leases(database)
-        self._gap = timedelta(seconds=visit_gap_s)
+        self._visits = Visits(database, gap_s=visit_gap_s)
 
     async def version(self) -> int:
         """The gallery's version now."""
@@ -106,46 +105,47 @@ class Identity:
         Raises
         ------
         LeaseLost
-            If the lease has changed hands, or the gallery has another version than the decisions
-            were made against. Nothing is written.
+            If the lease has changed hands, the gallery has another version than the decisions were
+            made against, or a new person's id is taken. Nothing is written.
         """
 
         async def work(session: Session) -> int:
             await self._leases.hold(lease, lease_s=lease_s, session=session)
             following = await self._raise_version(session, expected=version)
-            for assignment in assignments:
-                await self._assign(assignment, session)
+            finished = [await self._assign(assignment, session) for assignment in assignments]
+            result = await self._detections.bulk_write(finished, session=session)
+            if result.matched_count < len(finished):
+                raise LeaseLost("a detection is no longer waiting to be assigned")
             return following
 
-        return await in_transaction(self._database, work)
+        async with self._database.client.start_session() as session:
+            await self._leases.bind(lease, session)
+            try:
+                return await transact(session, work)
+            except DuplicateKeyError as error:
+                raise LeaseLost("a new person's id is taken: decide again") from error
 
-    async def _assign(self, assignment: Assignment, session: Session) -> None:
+    async def _assign(self, assignment: Assignment, session: Session) -> UpdateOne:
+        """Write all of a decision but the detection's own change, which is returned."""
         detection, person_id = assignment.detection, assignment.person_id
         if person_id is None:
-            await self._finish(detection, session, status=DetectionStatus.UNIDENTIFIABLE)
-            return
+            return _finish(detection, {"status": DetectionStatus.UNIDENTIFIABLE})
         if assignment.founds:
             await self._insert_stranger(person_id, detection.received_at, session)
+            visit_id = await self._visits.begin(detection, person_id, session, alert=True)
+        else:
+            visit_id = await self._visits.join(detection, person_id, session)
         if assignment.reference:
             await self._insert_reference(detection, person_id, session)
-        visit_id = await self._visit(detection, person_id, session)
-        await self._finish(
+        return _finish(
             detection,
-            session,
-            status=DetectionStatus.CLASSIFIED,
-            person_id=person_id,
-            confidence=assignment.confidence,
-            visit_id=visit_id,
+            {
+                "status": DetectionStatus.CLASSIFIED,
+                "person_id": person_id,
+                "confidence": assignment.confidence,
+                "visit_id": visit_id,
+            },
         )
-
-    async def _finish(self, detection: Detection, session: Session, **changes: Any) -> None:
-        result = await self._detections.update_one(
-            {"_id": detection.id, "status": DetectionStatus.EMBEDDED},
-            {"$set": changes},
-            session=session,
-        )
-        if not result.matched_count:
-            raise LeaseLost(f"detection {detection.id} is no longer waiting to be assigned")
 
     # ---- A manager's side ------------------------------------------------------------------------
 
@@ -197,6 +197,9 @@ class Identity:
     async def merge(self, into: str, others: Sequence[str]) -> Person:
         """Fold other persons into one, who takes over a name where there is none yet.
 
+        Of somebody with thousands of detections these are moved first, in steps: a merge that was
+        broken off can be made again.
+
         Raises
         ------
         NotFound
@@ -206,46 +209,69 @@ class Identity:
         """
         if into in others:
             raise Conflict("a person cannot be merged with themselves")
+        for person_id in (into, *others):
+            await self._people.get(person_id)
+        await move_all_but_a_rest(self._database, others, into)
 
         async def work(session: Session) -> Person:
             await self._raise_version(session)
             target = await self._people.get(into, session=session)
             folded = [await self._people.get(other, session=session) for other in others]
             theirs = {"person_id": {"$in": list(others)}}
-            for collection in (self._faces, self._detections, self._visits, self._alerts):
-                await collection.update_many(theirs, {"$set": {"person_id": into}}, session=session)
+            for name in _HOLDS_PERSONS:
+                await self._database[name].update_many(
+                    theirs, {"$set": {"person_id": into}}, session=session
+                )
             await self._persons.delete_many({"_id": {"$in": list(others)}}, session=session)
             merged = _inheriting(target, folded)
-            await self._persons.replace_one({"_id": into}, to_document(merged), session=session)
+            await self._persons.update_one(
+                {"_id": into}, {"$set": to_document(merged)}, session=session
+            )
             return merged
 
         return await in_transaction(self._database, work)
 
     async def delete_person(self, person_id: str) -> Removal:
-        """Remove a person with everything that is about them. Raises NotFound."""
+        """Remove a person with everything that is about them.
+
+        Of somebody with thousands of detections these go first, in steps, and the person last: a
+        deletion that was broken off can be made again.
+
+        Raises
+        ------
+        NotFound
+            If there is no such person.
+        """
+        await self._people.get(person_id)
+        crops, removed = await remove_all_but_a_rest(self._database, person_id)
 
         async def work(session: Session) -> Removal:
             await self._raise_version(session)
             await self._people.get(person_id, session=session)
-            theirs = {"person_id": person_id}
-            crops: set[str] = set()
-            for collection in (self._faces, self._detections):
-                crops.update(await collection.distinct("crop", theirs, session=session))
-            removed = [
-                (await collection.delete_many(theirs, session=session)).deleted_count
-                for collection in (self._faces, self._detections, self._visits, self._alerts)
-            ]
+            rest = await self._remove_rest(person_id, session)
             await self._persons.delete_one({"_id": person_id}, session=session)
-            faces, detections, visits, alerts = removed
-            return Removal(
-                faces=faces,
-                detections=detections,
-                visits=visits,
-                alerts=alerts,
-                crops=frozenset(crops),
-            )
+            return rest
 
-        return await in_transaction(self._database, work)
+        rest = await in_transaction(self._database, work)
+        detections, visits, alerts = removed
+        return Removal(
+            faces=rest.faces,
+            detections=rest.detections + detections,
+            visits=rest.visits + visits,
+            alerts=rest.alerts + alerts,
+            crops=rest.crops | crops,
+        )
+
+    async def _remove_rest(self, person_id: str, session: Session) -> Removal:
+        theirs = {"person_id": person_id}
+        crops: set[str] = set()
+        for collection in (self._faces, self._detections):
+            crops.update(await collection.distinct("crop", theirs, session=session))
+        removed = {
+            name: (await self._database[name].delete_many(theirs, session=session)).deleted_count
+            for name in _HOLDS_PERSONS
+        }
+        return Removal(**removed, crops=frozenset(crops))
 
     async def correct(self, detection_id: str, person_id: str | None) -> Detection:
         """Give a detection to a person, or to nobody because it shows no face.
@@ -259,34 +285,38 @@ class Identity:
             If there is no such detection or person.
         """
 
-        async def work(session: Session) -> Detection:
-            await self._raise_version(session)
-            document = await self._detections.find_one({"_id": detection_id}, session=session)
-            if document is None:
-                raise NotFound(f"there is no detection {detection_id}")
-            detection = detection_from_document(document)
-            await self._faces.delete_many({"detection_id": detection_id}, session=session)
-            await self._leave_visit(detection, session)
-            changes = await self._correction(detection, person_id, session)
-            corrected = await self._detections.find_one_and_update(
-                {"_id": detection_id},
-                {"$set": {**changes, "confidence": None, "reason": None, "claim_token": None}},
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
-            if corrected is None:
-                raise NotFound(f"there is no detection {detection_id}")
-            return detection_from_document(corrected)
-
-        return await in_transaction(self._database, work)
+        return await in_transaction(
+            self._database, lambda session: self._correct(detection_id, person_id, session)
+        )
 
     async def correct_to_new(self, detection_id: str) -> Detection:
         """Give a detection to a new stranger. Raises NotFound."""
-        person = Person(
-            id=new_person_id(), kind=PersonKind.UNKNOWN, created_at=milliseconds(_now())
-        )
-        await self.create_person(person)
-        return await self.correct(detection_id, person.id)
+
+        async def work(session: Session) -> Detection:
+            person_id = new_person_id()
+            await self._insert_stranger(person_id, milliseconds(datetime.now(UTC)), session)
+            return await self._correct(detection_id, person_id, session)
+
+        return await in_transaction(self._database, work)
+
+    async def _correct(
+        self, detection_id: str, person_id: str | None, session: Session
+    ) -> Detection:
+        await self._raise_version(session)
+        document = await self._detections.find_one({"_id": detection_id}, session=session)
+        if document is None:
+            raise NotFound(f"there is no detection {detection_id}")
+        detection = detection_from_document(document)
+        await self._faces.delete_many({"detection_id": detection_id}, session=session)
+        await self._visits.leave(detection, session)
+        changes = {
+            **await self._correction(detection, person_id, session),
+            "confidence": None,
+            "reason": None,
+            "claim_token": None,
+        }
+        await self._detections.update_one({"_id": detection_id}, {"$set": changes}, session=session)
+        return detection_from_document({**document, **changes})
 
     async def _correction(
         self, detection: Detection, person_id: str | None, session: Session
@@ -300,7 +330,7 @@ class Identity:
         return {
             "status": DetectionStatus.CLASSIFIED,
             "person_id": person_id,
-            "visit_id": await self._visit(detection, person_id, session, alert=False),
+            "visit_id": await self._visits.join(detection, person_id, session, alert=False),
         }
 
     # ---- Parts -----------------------------------------------------------------------------------
@@ -338,70 +368,9 @@ class Identity:
         )
         await self._faces.insert_one(to_document(face), session=session)
 
-    async def _visit(
-        self, detection: Detection, person_id: str, session: Session, *, alert: bool = True
-    ) -> str:
-        """Join the detection to the person's visit at its camera, or begin one."""
-        moment = detection.captured_at
-        document = await self._visits.find_one_and_update(
-            {
-                "person_id": person_id,
-                "camera_id": detection.camera_id,
-                "started_at": {"$lte": moment + self._gap},
-                "last_at": {"$gte": moment - self._gap},
-            },
-            {
-                "$min": {"started_at": moment},
-                "$max": {"last_at": moment},
-                "$inc": {"detections": 1},
-            },
-            sort=[("last_at", -1)],
-            session=session,
-        )
-        if document is not None:
-            return visit_from_document(document).id
-        visit = Visit(
-            id=new_id(),
-            person_id=person_id,
-            camera_id=detection.camera_id,
-            started_at=moment,
-            last_at=moment,
-        )
-        await self._visits.insert_one({**to_document(visit), "detections": 1}, session=session)
-        if alert:
-            await self._intend_alert(visit, detection, session)
-        return visit.id
 
-    async def _leave_visit(self, detection: Detection, session: Session) -> None:
-        """Take the detection out of its visit, which goes when nothing is left of it."""
-        if detection.visit_id is None:
-            return
-        document = await self._visits.find_one_and_update(
-            {"_id": detection.visit_id},
-            {"$inc": {"detections": -1}},
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        if document is not None and document["detections"] <= 0:
-            await self._visits.delete_one({"_id": detection.visit_id}, session=session)
-            await self._alerts.delete_many({"visit_id": detection.visit_id}, session=session)
-
-    async def _intend_alert(self, visit: Visit, detection: Detection, session: Session) -> None:
-        """One alert a visit, for strangers alone."""
-        person = await self._people.get(visit.person_id, session=session)
-        if person.kind is not PersonKind.UNKNOWN:
-            return
-        now = milliseconds(_now())
-        alert = Alert(
-            id=new_id(),
-            visit_id=visit.id,
-            person_id=visit.person_id,
-            camera_id=visit.camera_id,
-            detection_id=detection.id,
-            captured_at=detection.captured_at,
-            created_at=now,
-        )
-        await self._alerts.insert_one({**to_document(alert), "available_at": now}, session=session)
+def _finish(detection: Detection, changes: dict[str, Any]) -> UpdateOne:
+    return UpdateOne({"_id": detection.id, "status": DetectionStatus.EMBEDDED}, {"$set": changes})
 
 
 def _inheriting(target: Person, folded: Sequence[Person]) -> Person:
@@ -418,7 +387,3 @@ def _inheriting(target: Person, folded: Sequence[Person]) -> Person:
         name=named.name,
         notes=target.notes or named.notes,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from pymongo import ReturnDocument
 
@@ -15,6 +18,9 @@ ASSIGN = "assign"
 
 FREE = {"$expr": {"$lte": ["$available_at", "$$NOW"]}}
 """Selects what nobody holds now: its lease or its back-off has run out."""
+
+AT_ONCE = datetime.fromtimestamp(0, UTC)
+"""The `available_at` of what is new. A service's own clock might run ahead of the server's."""
 
 
 def available_in(seconds: float | Document) -> Document:
@@ -48,16 +54,27 @@ class Leases:
     """Named leases in MongoDB."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._leases = database["leases"]
 
     async def acquire(self, name: str, owner: str, *, lease_s: float) -> Lease | None:
         """Take or keep the lease, or None while somebody else holds it.
 
+        What a holder before left open is ended first: otherwise a transaction of a worker that was
+        killed would keep its documents locked for a minute, the lease's own among them.
         `usher.storage.schema` makes the documents of all leases.
         """
+        available = {"_id": name, "$or": [{"owner": owner}, FREE]}
+        before = await self._leases.find_one(available)
+        if before is None:
+            return None
+        if before["owner"] not in (owner, None) and before.get("session"):
+            await self._database.command(
+                "killSessions", [before["session"]], codec_options=self._database.codec_options
+            )
         changes_hands = {"$ne": ["$owner", owner]}
         document = await self._leases.find_one_and_update(
-            {"_id": name, "$or": [{"owner": owner}, FREE]},
+            available,
             [
                 {
                     "$set": {
@@ -70,6 +87,22 @@ class Leases:
             return_document=ReturnDocument.AFTER,
         )
         return Lease(name, owner, document["token"]) if document else None
+
+    async def bind(self, lease: Lease, session: Session) -> None:
+        """Note the session in which the holder writes: who takes the lease over ends it.
+
+        Raises
+        ------
+        LeaseLost
+            If the lease has changed hands.
+        """
+        session_id: Mapping[str, Any] = session.session_id
+        result = await self._leases.update_one(
+            {"_id": lease.name, "owner": lease.owner, "token": lease.token},
+            {"$set": {"session": dict(session_id)}},
+        )
+        if not result.matched_count:
+            raise LeaseLost(f"the lease {lease.name!r} has changed hands")
 
     async def hold(self, lease: Lease, *, lease_s: float, session: Session) -> None:
         """Extend the lease inside a transaction, which then commits only if it still is ours.

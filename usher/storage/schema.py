@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from usher.domain.errors import ConfigurationError
 from usher.storage.database import Collection, Database
 from usher.storage.documents import Document
-from usher.storage.leases import ASSIGN
+from usher.storage.leases import ASSIGN, AT_ONCE
 
 VERSION = 1
+_NAMESPACE_EXISTS = 48
 
 Migration = Callable[[Database], Awaitable[None]]
 
@@ -89,16 +89,15 @@ async def prepare(database: Database) -> None:
         If the data come from a newer Usher.
     """
     await _migrate(database)
+    # A transaction may not wait for a collection to come into being, so all exist first.
     present = set(await database.list_collection_names())
     for name in COLLECTIONS:
         if name not in present:
-            # A transaction may not wait for a collection to come into being, so all exist first.
-            await database[name].insert_one({"_id": "placeholder"})
-            await database[name].delete_one({"_id": "placeholder"})
+            await _create(database, name)
     for name, indexes in _INDEXES.items():
         await database[name].create_indexes(indexes)
     await _ensure(database["settings"], {"_id": "gallery", "version": 0})
-    unheld = {"owner": None, "token": 0, "available_at": datetime.fromtimestamp(0, UTC)}
+    unheld = {"owner": None, "token": 0, "available_at": AT_ONCE}
     await _ensure(database["leases"], {"_id": ASSIGN, **unheld})
 
 
@@ -113,7 +112,17 @@ async def _migrate(database: Database) -> None:
         )
     for step in range(version + 1, VERSION + 1):
         await MIGRATIONS[step](database)
-        await database["settings"].update_one({"_id": "schema"}, {"$set": {"version": step}})
+        # Never back: another process may have got further meanwhile.
+        await database["settings"].update_one({"_id": "schema"}, {"$max": {"version": step}})
+
+
+async def _create(database: Database, name: str) -> None:
+    """Create a collection unless it is there."""
+    try:
+        await database.create_collection(name, check_exists=False)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
 
 
 async def _ensure(collection: Collection, document: Document) -> None:

@@ -1,0 +1,147 @@
+"""Records as documents and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_st
+
+from tests.unit.storage.making import NOON, POOR, detection, embedded, face
+from usher.domain.geometry import Box
+from usher.domain.records import (
+    Alert,
+    AlertStatus,
+    Camera,
+    Confidence,
+    Detection,
+    DetectionStatus,
+    Device,
+    Embedding,
+    FramePlace,
+    Person,
+    PersonKind,
+    Role,
+    User,
+    Vector,
+    Visit,
+)
+from usher.storage import documents
+from usher.storage.database import Database
+from usher.storage.documents import (
+    milliseconds,
+    to_document,
+    vector_bytes,
+    vector_from_bytes,
+)
+
+FULL = embedded(
+    status=DetectionStatus.CLASSIFIED,
+    landmarks=((1.5, 2.5), (3.0, 4.0)),
+    frame=FramePlace(Box(-5, 10, 75, 90), 1280, 720),
+    score=0.75,
+    track_id="track",
+    attempts=2,
+    reason="a reason",
+    quality=POOR,
+    person_id="p-1",
+    confidence=Confidence.MEDIUM,
+    visit_id="visit",
+)
+ALERT = Alert(
+    id="alert",
+    visit_id="visit",
+    person_id="p-1",
+    camera_id="door",
+    detection_id="detection",
+    captured_at=NOON,
+    created_at=NOON,
+)
+RECORDS = [
+    ("detection", detection(box=None)),
+    ("detection", FULL),
+    ("person", Person(id="p-1", kind=PersonKind.UNKNOWN, created_at=NOON)),
+    ("person", Person(id="p-2", kind=PersonKind.KNOWN, created_at=NOON, name="Ada", notes="x")),
+    ("face", face("p-1")),
+    ("face", face("p-1", origin="detection", detection_id="detection")),
+    ("visit", Visit(id="v", person_id="p-1", camera_id="door", started_at=NOON, last_at=NOON)),
+    ("alert", ALERT),
+    ("alert", replace(ALERT, status=AlertStatus.SENT, sent_at=NOON, attempts=3, claim_token="t")),
+    ("camera", Camera(id="door", name="The door", managers=("ada", "bob"), last_seen_at=NOON)),
+    ("camera", Camera(id="yard", name="yard")),
+    ("device", Device(id="d", name="edge", role=Role.DEVICE, created_at=NOON)),
+    ("user", User(id="u", username="ada", role=Role.ADMIN, password_hash="hash")),
+]
+
+
+def comparable(record: Any) -> dict[str, Any]:
+    """The fields of a record, with a vector as its bytes: vectors have no equality of their own."""
+    values = {item.name: getattr(record, item.name) for item in fields(record)}
+    kept: Embedding | None = values.pop("embedding", None)
+    if kept is not None:
+        values["embedding"] = (kept.model, kept.vector.dtype, kept.vector.tobytes())
+    return values
+
+
+@pytest.mark.parametrize(("kind", "record"), RECORDS)
+async def test_record_is_the_same_when_it_comes_back_from_the_database(
+    kind: str, record: Any, prepared: Database
+) -> None:
+    collection = prepared["audit"]
+    await collection.insert_one({**to_document(record), "other": "the database's own business"})
+    document = await collection.find_one({"_id": record.id})
+    read = getattr(documents, f"{kind}_from_document")(document)
+    assert comparable(read) == comparable(record)
+    assert type(read) is type(record)
+
+
+def test_every_record_is_tried_when_it_can_be_stored() -> None:
+    readers = {name.removesuffix("_from_document") for name in dir(documents)}
+    stored = {kind.__name__.lower() for kind in documents.Record.__constraints__}
+    assert stored <= readers
+    assert stored == {kind for kind, _ in RECORDS}
+
+
+@given(
+    numpy_st.arrays(np.float32, st.integers(0, 600), elements=st.floats(width=32, allow_nan=False))
+)
+def test_vector_keeps_every_bit_when_stored(vector: Vector) -> None:
+    read = vector_from_bytes(vector_bytes(vector))
+    assert read.dtype == np.float32
+    assert read.tobytes() == vector.tobytes()
+    assert read.flags.writeable
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_moment_loses_less_than_a_millisecond_when_rounded(moment: datetime) -> None:
+    rounded = milliseconds(moment)
+    assert timedelta(0) <= moment - rounded < timedelta(milliseconds=1)
+    assert milliseconds(rounded) == rounded
+
+
+async def test_moment_comes_back_aware_and_equal_when_another_zone_wrote_it(
+    prepared: Database,
+) -> None:
+    moment = milliseconds(datetime(2026, 3, 1, 1, 2, 3, 456789, timezone(timedelta(hours=5))))
+    await prepared["audit"].insert_one({"_id": "moment", "at": moment})
+    document = await prepared["audit"].find_one({"_id": "moment"})
+    assert document is not None
+    assert document["at"] == moment
+    assert document["at"].utcoffset() == timedelta(0)
+
+
+def test_password_hash_is_not_told_when_a_user_is_logged() -> None:
+    assert "hash" not in repr(User(id="u", username="a", role=Role.ADMIN, password_hash="hash"))
+
+
+def test_detection_holds_no_vector_when_it_was_left_out() -> None:
+    document = to_document(FULL)
+    document.pop("embedding")
+    read: Detection = documents.detection_from_document(document)
+    assert read.embedding is None
+    assert read.person_id == "p-1"

@@ -1,0 +1,67 @@
+"""What is stored of a person in bulk, moved or removed in steps.
+
+One transaction can hold some ten thousand changes before the server gives it up (its cache is
+full, or its minute is over), and all that time it keeps others waiting. So the bulk goes first, and
+the transaction that changes who is who has only a rest to deal with. Broken off between two steps,
+the persons are all still there, and the same change, made again, goes on from where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from usher.domain.errors import NotFound
+from usher.storage.database import Collection, Database, Session, in_transaction
+from usher.storage.documents import Document
+
+STEP = 1000
+_IN_BULK = ("detections", "visits", "alerts")
+
+
+async def remove_all_but_a_rest(database: Database, person_id: str) -> tuple[set[str], list[int]]:
+    """Remove a person's detections, visits and alerts, except the last thousand of each.
+
+    Returns
+    -------
+    tuple
+        The crops that no record holds any more, and how many of each kind went.
+    """
+    crops: set[str] = set()
+    removed = []
+    for name in _IN_BULK:
+        count = 0
+        while step := await _step(database[name], {"person_id": person_id}):
+            query = {"_id": {"$in": [document["_id"] for document in step]}, "person_id": person_id}
+            count += (await database[name].delete_many(query)).deleted_count
+            crops.update(document["crop"] for document in step if "crop" in document)
+        removed.append(count)
+    return crops, removed
+
+
+async def move_all_but_a_rest(database: Database, others: Sequence[str], into: str) -> None:
+    """Give the detections, visits and alerts of others to a person, except the last thousand."""
+    theirs = {"person_id": {"$in": list(others)}}
+    for name in _IN_BULK:
+        while step := await _step(database[name], theirs):
+            ids = [document["_id"] for document in step]
+            await _move(database, name, {"_id": {"$in": ids}, **theirs}, into)
+
+
+async def _step(collection: Collection, query: Document) -> list[Document]:
+    """The next documents to deal with; none where the rest is small."""
+    found = collection.find(query, {"crop": 1}).limit(STEP + 1)
+    documents = await found.to_list()
+    return documents[:STEP] if len(documents) > STEP else []
+
+
+async def _move(database: Database, name: str, query: Document, into: str) -> None:
+    async def work(session: Session) -> None:
+        # Touched, so that nobody can remove the person meanwhile.
+        touched = await database["persons"].update_one(
+            {"_id": into}, {"$inc": {"touched": 1}}, session=session
+        )
+        if not touched.matched_count:
+            raise NotFound(f"there is no person {into}")
+        await database[name].update_many(query, {"$set": {"person_id": into}}, session=session)
+
+    await in_transaction(database, work)
