@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _SWEEP_EVERY_S = 3600.0
 _ORPHAN_AGE_S = 3600.0
 _SWEEP_BATCH = 500
+_CANCEL_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,17 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     try:
         yield state
     finally:
-        for task in work:
+        await _end(work)
+
+
+async def _end(work: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: PyMongo loses a cancellation now and then on Python 3.11."""
+    running = set(work)
+    while running:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
+    await asyncio.gather(*work, return_exceptions=True)
 
 
 async def _sweep_for_ever(state: State) -> None:

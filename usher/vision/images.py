@@ -67,7 +67,9 @@ _UPRIGHT = {
 }
 
 
-def decode_image(data: bytes, *, formats: frozenset[str], max_pixels: int) -> RgbImage:
+def decode_image(
+    data: bytes, *, formats: frozenset[str], max_pixels: int, alpha: bool = True
+) -> RgbImage:
     """Decode one picture that nobody vouches for.
 
     Its format is told by its first bytes, and its size is read from the header before a pixel is
@@ -82,6 +84,9 @@ def decode_image(data: bytes, *, formats: frozenset[str], max_pixels: int) -> Rg
         What to accept, of `JPEG`, `PNG`, `WEBP`.
     max_pixels
         The largest width times height.
+    alpha
+        Whether an alpha channel is accepted. No camera makes one, and under it a picture can look
+        otherwise to a person than to a program.
 
     Returns
     -------
@@ -95,7 +100,8 @@ def decode_image(data: bytes, *, formats: frozenset[str], max_pixels: int) -> Rg
     TooLarge
         If it has more than `max_pixels`.
     InvalidImage
-        If it is truncated, corrupted, or smaller than `MIN_SIDE_PX` on a side.
+        If it is truncated, corrupted, smaller than `MIN_SIDE_PX` on a side, or has an alpha
+        channel that is not accepted.
     """
     kind = _format_of(data)
     if kind not in formats:
@@ -105,6 +111,8 @@ def decode_image(data: bytes, *, formats: frozenset[str], max_pixels: int) -> Rg
     try:
         with _READERS[kind](BytesIO(data)) as image:
             _check_size(image.size, max_pixels)
+            if image.has_transparency_data and not alpha:
+                raise InvalidImage("the image has an alpha channel: save it without transparency")
             return _pixels(image)
     except Image.DecompressionBombError as error:  # the WebP reader's own cap, of 179 megapixels
         raise TooLarge(f"the image has more than {max_pixels:,} pixels: send it smaller") from error

@@ -166,7 +166,6 @@ async def _prepared(
     metadata = _metadata(form)
     image_rgb, box = await asyncio.to_thread(_face, form.image, metadata, state)
     await state.cameras.saw(metadata.camera_id, milliseconds(metadata.captured_at))
-    await state.devices.saw(device_id, milliseconds(utc_now()))
     crop = await asyncio.to_thread(lambda: state.crops.put(encode_jpeg(image_rgb)))
     frame = metadata.frame
     return Detection(
@@ -188,7 +187,7 @@ async def _prepared(
 
 def _face(image: bytes, metadata: wire.DetectionMetadata, state: State) -> tuple[RgbImage, Box]:
     """The decoded picture and the face's place in it: as posted, or else the most central one."""
-    image_rgb = decode_image(image, formats=CROP_FORMATS, max_pixels=CROP_MAX_PIXELS)
+    image_rgb = decode_image(image, formats=CROP_FORMATS, max_pixels=CROP_MAX_PIXELS, alpha=False)
     if metadata.box is None:
         return image_rgb, state.pipeline.central_face(image_rgb).box
     box = box_of(metadata.box)

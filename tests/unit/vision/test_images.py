@@ -297,3 +297,11 @@ def test_encode_jpeg_is_deterministic_and_writes_no_metadata() -> None:
 def test_resized_keeps_at_least_one_pixel_a_side(width: int, height: int, scale: float) -> None:
     image_rgb = resized(np.zeros((height, width, 3), np.uint8), scale)
     assert image_rgb.shape == (max(1, round(height * scale)), max(1, round(width * scale)), 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_decode_image_refuses_an_alpha_channel_when_none_is_accepted(mode: str) -> None:
+    data = encoded(picture().convert(mode), "PNG")
+    assert decode(data).shape[2] == 3
+    with pytest.raises(InvalidImage, match="alpha"):
+        decode_image(data, formats=CROP_FORMATS, max_pixels=MAX_PIXELS, alpha=False)

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+
+from services.api.app import create_app
+from services.api.dependencies import READERS, Policy
+from usher.domain.records import Role
+from usher.settings import Settings
+from usher.wire import API_PREFIX
+
+from .conftest import MACHINES, PEOPLE, Api, check_problem, send_photo, upload
+
+Route = tuple[str, str]
+
+SIGN_IN = ("POST", "/session")
+PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
+
+MAY = {
+    "GET /session": "admin manager viewer",
+    "DELETE /session": "admin manager viewer",
+    "POST /session/password": "admin manager viewer",
+    "POST /detections": "admin manager device",
+    "GET /detections": "admin manager viewer notifier",
+    "GET /detections/{detection_id}": "admin manager viewer notifier",
+    "GET /detections/{detection_id}/image": "admin manager viewer notifier",
+    "POST /detections/{detection_id}/assign": "admin manager",
+    "POST /detections/{detection_id}/retry": "admin manager",
+    "GET /persons": "admin manager viewer notifier",
+    "POST /persons": "admin manager",
+    "GET /persons/{person_id}": "admin manager viewer notifier",
+    "PATCH /persons/{person_id}": "admin manager notifier",
+    "DELETE /persons/{person_id}": "admin manager",
+    "POST /persons/{person_id}/merge": "admin manager",
+    "GET /persons/{person_id}/faces": "admin manager viewer notifier",
+    "POST /persons/{person_id}/faces": "admin manager",
+    "DELETE /persons/{person_id}/faces/{face_id}": "admin manager",
+    "GET /persons/{person_id}/faces/{face_id}/image": "admin manager viewer notifier",
+    "POST /identify": "admin manager",
+    "GET /alerts": "admin manager viewer notifier",
+    "POST /alerts/claim": "notifier",
+    "POST /alerts/{alert_id}/settle": "notifier",
+    "GET /cameras": "admin manager viewer notifier",
+    "PATCH /cameras/{camera_id}": "admin manager",
+    "GET /devices": "admin manager",
+    "POST /devices": "admin",
+    "DELETE /devices/{device_id}": "admin",
+    "GET /events": "admin manager viewer",
+    "GET /stats": "admin manager viewer notifier",
+    "GET /openapi.json": "admin manager viewer notifier",
+}
+"""Who may do what: a new route gets its row here, and a changed policy changes one."""
+
+
+def policies(app: FastAPI) -> dict[Route, list[Policy]]:
+    """The policies of every route of the API, by method and path below its prefix."""
+    found: dict[Route, list[Policy]] = {}
+    for route in iter_route_contexts(app.router.routes):
+        if route.path is None or not route.path.startswith(API_PREFIX):
+            continue
+        for method in route.methods or set():
+            path = route.path.removeprefix(API_PREFIX)
+            found[method, path] = list(_policies_of(route.dependant))
+    return found
+
+
+def _policies_of(dependant: Dependant) -> Iterator[Policy]:
+    if isinstance(dependant.call, Policy):
+        yield dependant.call
+    for part in dependant.dependencies:
+        yield from _policies_of(part)
+
+
+def without_policy(app: FastAPI) -> list[Route]:
+    """Routes that would let anybody in, or of which nobody can say whom."""
+    return [route for route, found in policies(app).items() if len(found) != 1 and route != SIGN_IN]
+
+
+async def test_every_route_has_one_policy(api: Api) -> None:
+    assert len(policies(api.app)) >= len(MAY)
+    assert without_policy(api.app) == []
+
+
+@pytest.mark.parametrize("dependencies", [[], [Depends(READERS), Depends(Policy(Role.DEVICE))]])
+async def test_route_is_noticed_when_it_has_no_policy_or_two(
+    own_api: Api, dependencies: list[Any]
+) -> None:
+    @own_api.app.get(f"{API_PREFIX}/open", dependencies=dependencies)
+    async def unguarded() -> None: ...
+
+    assert without_policy(own_api.app) == [("GET", "/open")]
+
+
+async def test_policies_are_those_of_the_table(api: Api) -> None:
+    found = {
+        f"{method} {path}": {role for policy in route_policies for role in policy.roles}
+        for (method, path), route_policies in policies(api.app).items()
+        if (method, path) != SIGN_IN
+    }
+    assert found == {route: {Role(name) for name in row.split()} for route, row in MAY.items()}
+
+
+async def test_device_may_upload_and_nothing_else(api: Api) -> None:
+    allowed = [route for route, row in MAY.items() if "device" in row.split()]
+    assert allowed == ["POST /detections"]
+
+
+@pytest.mark.parametrize("role", [None, *PEOPLE, *MACHINES])
+async def test_every_route_lets_in_only_whom_its_policy_says(
+    own_api: Api, role: Role | None
+) -> None:
+    own_api.state.hub.close()  # or the event stream would not end
+    client = own_api.nobody if role is None else own_api.clients[role]
+    routes = sorted(
+        policies(own_api.app).items(), key=lambda item: item[0] == ("DELETE", "/session")
+    )
+    for (method, path), (*found,) in routes:
+        if (method, path) == SIGN_IN:
+            continue
+        url = PLACEHOLDER.sub("none", path)
+        response = await client.request(method, url)
+        if role is None:
+            check_problem(response, 401, "NotAuthenticated")
+            assert response.headers["www-authenticate"] == "Bearer"
+        elif role not in found[0].roles:
+            check_problem(response, 403, "PermissionDenied")
+        else:
+            assert response.status_code not in (401, 403), (method, path, response.text)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_health_is_open_to_all(api: Api, path: str) -> None:
+    assert (await api.nobody.get(f"http://usher.test{path}")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/api/openapi.json"])
+async def test_documentation_is_nowhere_without_signing_in(api: Api, path: str) -> None:
+    response = await api.nobody.get(f"http://usher.test{path}")
+    assert response.status_code == 404
+    assert "openapi" not in response.text.lower().replace(path, "")
+
+
+# ---- What leaves the API -------------------------------------------------------------------------
+
+FORBIDDEN = re.compile(r"vector|embedding|descriptor|distance|score|similarity|hash|password")
+MAY_STAND_IN_REQUESTS = {"score", "password", "current_password", "new_password"}
+
+
+def keys_of(body: Any) -> Iterator[str]:
+    if isinstance(body, dict):
+        for key, value in body.items():
+            yield key
+            yield from keys_of(value)
+    elif isinstance(body, list):
+        for item in body:
+            yield from keys_of(item)
+
+
+async def test_schema_names_no_vector_and_no_distance(api: Api) -> None:
+    schema = (await api.viewer.get("/openapi.json")).json()
+    models = schema["components"]["schemas"]
+    assert {"Detection", "Person", "IdentifiedFace"} <= set(models)
+    named = {
+        (model, name)
+        for model, content in models.items()
+        for name in content.get("properties", {})
+        if FORBIDDEN.search(name)
+    }
+    assert {name for _, name in named} <= MAY_STAND_IN_REQUESTS
+    answered = {
+        reference.rsplit("/", 1)[1]
+        for path in schema["paths"].values()
+        for operation in path.values()
+        for reference in re.findall(r'"\$ref": "([^"]+)"', _as_text(operation["responses"]))
+    }
+    assert not {model for model, _ in named} & answered
+
+
+def _as_text(body: Any) -> str:
+    return httpx2.Response(200, json=body).text.replace('"$ref":"', '"$ref": "')
+
+
+async def test_responses_hold_no_vector_and_no_distance(
+    api: Api, test_data: Any, enrolled: str
+) -> None:
+    photo = (test_data / "enrol" / "barack-obama" / "1.jpg").read_bytes()
+    uploaded = await upload(api.device, image=photo, box=None)
+    assert uploaded.status_code == 201, uploaded.text
+    stranger = await api.assigned(uploaded.json()["id"])
+    await api.alert(stranger)
+    responses = [
+        uploaded,
+        await send_photo(api.manager, "/identify", photo),
+        await api.notifier.post("/alerts/claim", json={}),
+        await api.viewer.get(f"/persons/{enrolled}/faces"),
+        *[
+            await api.admin.get(path)
+            for path in ("/detections", "/persons", "/alerts", "/cameras", "/devices", "/stats")
+        ],
+    ]
+    faces = responses[1].json()["faces"]
+    assert [face["person"]["id"] for face in faces] == [enrolled]
+    assert faces[0]["confidence"] in ("high", "medium", "low")
+    for response in responses:
+        assert response.is_success, response.text
+        assert not [key for key in keys_of(response.json()) if FORBIDDEN.search(key)]
+
+
+@pytest.fixture
+async def enrolled(api: Api, test_data: Any) -> str:
+    """Barack Obama's id, of whom one photograph is enrolled."""
+    person_id = await api.person("Barack Obama")
+    photo = (test_data / "enrol" / "barack-obama" / "1.jpg").read_bytes()
+    response = await send_photo(api.manager, f"/persons/{person_id}/faces", photo)
+    assert response.status_code == 201, response.text
+    return person_id
+
+
+# ---- User strings --------------------------------------------------------------------------------
+
+PATHS = ["..%2f..%2fetc%2fpasswd", "%2e%2e", "a%2fb", "..%5c..", "%00", "a%0d%0aX-Evil:%201", "%ff"]
+
+
+@pytest.mark.parametrize("text", PATHS)
+async def test_strings_in_a_path_find_nothing_when_they_look_like_paths(
+    api: Api, text: str
+) -> None:
+    for path in (
+        "/persons/{}",
+        "/persons/{}/faces",
+        "/persons/p-1/faces/{}/image",
+        "/detections/{}",
+        "/detections/{}/image",
+    ):
+        response = await api.admin.get(_raw(path.format(text)))
+        check_problem(response, 404)
+        assert "x-evil" not in response.headers
+    for path in ("/persons/{}", "/devices/{}"):
+        response = await api.admin.delete(_raw(path.format(text)))
+        assert response.status_code in (404, 405)
+
+
+def _raw(path: str) -> httpx2.URL:
+    """The address as it is, percent signs and all."""
+    return httpx2.URL(f"http://usher.test{API_PREFIX}{path}")
+
+
+async def test_names_stay_text_when_they_look_like_something_else(api: Api) -> None:
+    name = "../<script>alert(1)</script> {$ne: 1} \u202e\r\nX: y"
+    person_id = await api.person(name)
+    response = await api.viewer.get(f"/persons/{person_id}")
+    assert response.json()["name"] == name
+    assert response.headers["content-type"] == "application/json"
+    assert "x" not in response.headers
+    assert api.crop_files() == []
+
+
+# ---- Malformed requests --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/", 404),
+        ("PUT", "/persons", 405),
+        ("DELETE", "/detections", 405),
+        ("GET", "/identify", 404),
+    ],
+)
+async def test_address_is_answered_by_a_problem_when_there_is_nothing(
+    api: Api, method: str, path: str, status: int
+) -> None:
+    response = await api.admin.request(method, path)
+    check_problem(response, status)
+    assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"\xff",
+        b'{"name": "\\ud800"}',
+        b'{"name": "Ada", "more": 1}',
+        b'{"name": "   "}',
+        b'{"name": 1}',
+        b'{"name": {"$gt": ""}}',
+        b'{"name": "' + b"a" * 121 + b'"}',
+        b"[" * 60_000,
+        b'{"name": ' + b"1" * 60_000 + b"}",
+    ],
+)
+async def test_json_is_refused_when_it_is_wrong(api: Api, content: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    response = await api.admin.post("/persons", headers=headers, content=content)
+    assert response.status_code in (400, 422)
+    check_problem(response, response.status_code)
+
+
+async def test_json_is_refused_when_its_type_says_something_else(api: Api) -> None:
+    headers = {"content-type": "text/plain"}
+    response = await api.admin.post("/persons", headers=headers, content=b'{"name": "Ada"}')
+    check_problem(response, 422)
+
+
+async def test_application_loads_nothing_before_it_starts(tmp_path: Any, database: Any) -> None:
+    app = create_app(Settings(data=tmp_path, admin_dist=tmp_path), database)
+    assert not hasattr(app.state, "usher")
+    assert list(tmp_path.iterdir()) == []
