@@ -35,6 +35,13 @@ class Settings(BaseSettings):
     mongodb_database: str = "usher"
     mongodb_port: int = Field(0, ge=0, le=65535, description="Embedded server; 0: any free one.")
 
+    # Networks
+    threads: int = Field(0, ge=0, description="Cores that a service's networks use; 0: all.")
+    provider: str = Field("cpu", pattern="^(cpu|cuda|openvino|coreml)$")
+    model_cache: Path | None = Field(
+        None, description="Folder of built networks; without it the account's own cache."
+    )
+
     # Services that talk to the API
     api_url: str = "http://127.0.0.1:8000"
     api_key: SecretStr | None = Field(None, description="A device's or the notifier's key.")

@@ -79,7 +79,12 @@ class CachedGalleries:
 @asynccontextmanager
 async def running_state(settings: Settings, database: Database) -> AsyncIterator[State]:
     """Build the state, and keep its background work going."""
-    pipeline = await asyncio.to_thread(make_pipeline)
+    pipeline = await asyncio.to_thread(
+        make_pipeline,
+        threads=settings.threads,
+        provider=settings.provider,
+        model_cache=settings.model_cache,
+    )
     people = People(database)
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
     state = State(

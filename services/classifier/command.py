@@ -26,7 +26,7 @@ log = structlog.get_logger()
 def classify(
     data: Annotated[Path | None, typer.Option(help="Data directory, with the crops.")] = None,
 ) -> None:
-    """Say who each face is, until stopped. Start as many as there are cores to spare.
+    """Say who each face is, until stopped. Any number may run, on one machine or on several.
 
     Needs USHER_MONGODB_URI; `usher up` starts a database as well.
     """
@@ -43,7 +43,12 @@ async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pipeline = await asyncio.to_thread(make_pipeline)
+    pipeline = await asyncio.to_thread(
+        make_pipeline,
+        threads=settings.threads,
+        provider=settings.provider,
+        model_cache=settings.model_cache,
+    )
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)

@@ -23,7 +23,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
 ALLOWED = {
     "usher.domain": {"numpy"},
     "usher.identity": {"numpy"},
-    "usher.vision": {"numpy", "cv2", "dlib", "PIL"},
+    "usher.vision": {"numpy", "cv2", "dlib", "onnx", "onnxruntime", "PIL", "structlog"},
     "usher.storage": {"numpy", "pymongo", "bson", "gridfs", "structlog"},
     "usher.wire": {"pydantic"},
     "usher.client": {"httpx2", "pydantic"},

@@ -11,8 +11,14 @@ from usher.vision.pipeline import FacePipeline, make_pipeline
 
 
 @pytest.fixture(scope="session")
-def pipeline() -> FacePipeline:
-    return make_pipeline()
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of built networks, empty at first."""
+    return tmp_path_factory.mktemp("networks")
+
+
+@pytest.fixture(scope="session")
+def pipeline(model_cache: Path) -> FacePipeline:
+    return make_pipeline(model_cache=model_cache)
 
 
 @pytest.fixture(scope="session")
