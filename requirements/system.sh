@@ -14,7 +14,7 @@ lacks() { # what, remedy
 }
 
 is_recent() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
 }
 
 # Sets `python`: one that can make environments, or at least one that is recent enough.
@@ -32,7 +32,7 @@ find_python() {
     if [ -n "$python" ]; then
         lacks "the venv module of $python" "apt-get install $(basename "$python")-venv"
     else
-        lacks "Python 3.11 or later" \
+        lacks "Python 3.11 to 3.14" \
             "apt-get install python3 python3-venv (Ubuntu 22.04: python3.11 python3.11-venv)"
     fi
     return 1
