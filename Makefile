@@ -45,8 +45,10 @@ help:
 run: setup
 	@$(VENV)/bin/usher up $(ARGS)
 
+# A file's tests stay together: they share what was started for them.
 test: preflight-test setup bot
-	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" $(VENV)/bin/python -m pytest $(ARGS)
+	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" \
+		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 # ---- For developers -----------------------------------------------------------------------------
 
