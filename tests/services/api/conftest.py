@@ -171,10 +171,13 @@ async def password_hash() -> str:
 
 @pytest.fixture(scope="session")
 async def _prepared(mongodb_uri: str) -> AsyncIterator[Database]:
-    async with connected(mongodb_uri, f"test_{uuid.uuid4().hex}") as database:
+    name = f"test_{uuid.uuid4().hex}"
+    async with connected(mongodb_uri, name) as database:
         await prepare(database)
         yield database
-        await database.client.drop_database(database.name)
+    # Anew: that connection may have slept while tests blocked the event loop, and be given up.
+    async with connected(mongodb_uri, name) as database:
+        await database.client.drop_database(name)
 
 
 @pytest.fixture
