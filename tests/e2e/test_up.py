@@ -155,8 +155,7 @@ def test_killing_any_process_loses_nothing(test_data: Path, tmp_path: Path) -> N
 def test_up_stops_everything_when_interrupted(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         until(lambda: "First login" in output_of(tmp_path))
-        started = processes_of(tmp_path)
-        assert set(started) == {"mongod", "api", "classify", "notify"}
+        until(lambda: set(processes_of(tmp_path)) == {"mongod", "api", "classify", "notify"})
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     assert not processes_of(tmp_path)
