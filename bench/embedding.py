@@ -39,7 +39,7 @@ from usher.vision.embed import Chips, OnnxEmbedder
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.models import model_path
 from usher.vision.networks.descriptor import build_descriptor
-from usher.vision.runtime import core_count, make_session
+from usher.vision.runtime import Runtime, core_count, make_session
 
 _WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 _BATCHES = (1, 8, 32)
@@ -196,7 +196,11 @@ def _best_time(work: Work) -> float:
 
 def measure(chips: Chips, name: str, threads: int, rounds: int) -> Measured:
     cores = core_count(threads)
-    ours, peer, package = OnnxEmbedder(threads=threads), DlibPeer(), face_recognition_encoder()
+    ours, peer, package = (
+        OnnxEmbedder(Runtime(threads=threads)),
+        DlibPeer(),
+        face_recognition_encoder(),
+    )
     peaks = products(cores)
     context = get_context("spawn")
     with ProcessPoolExecutor(cores, mp_context=context, initializer=_start_peer) as processes:

@@ -25,6 +25,7 @@ from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.people import People
 from usher.vision.pipeline import FacePipeline, make_pipeline
+from usher.vision.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -79,12 +80,10 @@ class CachedGalleries:
 @asynccontextmanager
 async def running_state(settings: Settings, database: Database) -> AsyncIterator[State]:
     """Build the state, and keep its background work going."""
-    pipeline = await asyncio.to_thread(
-        make_pipeline,
-        threads=settings.threads,
-        provider=settings.provider,
-        model_cache=settings.model_cache,
+    runtime = Runtime(
+        threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
+    pipeline = await asyncio.to_thread(make_pipeline, runtime)
     people = People(database)
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
     state = State(

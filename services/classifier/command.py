@@ -17,6 +17,7 @@ from usher.settings import Settings, load_settings
 from usher.storage.database import connected
 from usher.storage.schema import prepare
 from usher.vision.pipeline import make_pipeline
+from usher.vision.runtime import Runtime
 
 app = typer.Typer()
 log = structlog.get_logger()
@@ -43,12 +44,10 @@ async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pipeline = await asyncio.to_thread(
-        make_pipeline,
-        threads=settings.threads,
-        provider=settings.provider,
-        model_cache=settings.model_cache,
+    runtime = Runtime(
+        threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
+    pipeline = await asyncio.to_thread(make_pipeline, runtime)
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 from usher.domain.geometry import Box
+
+Point: TypeAlias = tuple[float, float]
+"""x, y in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Five points of a face, in pixels; left and right as one sees them in the picture.
+
+    Attributes
+    ----------
+    left_eye, right_eye
+        Their middles.
+    nose
+        Its tip.
+    left_mouth, right_mouth
+        The mouth's corners.
+    """
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+    left_mouth: Point
+    right_mouth: Point
+
+    def scaled(self, factor: float) -> Landmarks:
+        return Landmarks(
+            *((x * factor, y * factor) for x, y in (getattr(self, f.name) for f in fields(self)))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +47,18 @@ class DetectedFace:
         Where, in pixels of the image that was searched. It may reach past the image's edges.
     score
         The detector's own confidence: higher is better, comparable within one detector only.
+    landmarks
+        Where in the same image, of a detector that finds them.
     """
 
     box: Box
     score: float
+    landmarks: Landmarks | None = None
+
+    def scaled(self, factor: float) -> DetectedFace:
+        """The face in an image that is `factor` times as large."""
+        landmarks = self.landmarks.scaled(factor) if self.landmarks else None
+        return DetectedFace(self.box.scaled(factor), self.score, landmarks)
 
 
 @dataclass(frozen=True, slots=True)

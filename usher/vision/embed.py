@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ from usher.vision.align import CHIP_PX
 from usher.vision.models import model_path
 from usher.vision.networks.cache import Recipe, load_graph, user_cache_folder
 from usher.vision.networks.descriptor import BUILDER_VERSION, build_descriptor
-from usher.vision.runtime import CPU, BatchRunner
+from usher.vision.runtime import BatchRunner, Runtime
 
 Chips: TypeAlias = NDArray[np.uint8]
 """uint8, (N, 150, 150, 3), RGB: aligned faces."""
@@ -63,12 +62,8 @@ class OnnxEmbedder:
 
     Parameters
     ----------
-    threads
-        How many cores to use; 0: all.
-    provider
-        See `usher.vision.runtime.make_session`.
-    cache
-        Folder of built networks; default: the account's own.
+    runtime
+        Where the network runs.
 
     Raises
     ------
@@ -79,10 +74,10 @@ class OnnxEmbedder:
     model_id = "dlib-resnet-v1"
     dimension = 128
 
-    def __init__(self, *, threads: int = 0, provider: str = CPU, cache: Path | None = None) -> None:
+    def __init__(self, runtime: Runtime = Runtime()) -> None:
         weights = model_path(_WEIGHTS).read_bytes()
-        graph = load_graph(weights, _RECIPE, cache or user_cache_folder())
-        self._network = BatchRunner(graph, threads=threads, provider=provider)
+        graph = load_graph(weights, _RECIPE, runtime.model_cache or user_cache_folder())
+        self._network = BatchRunner(graph, runtime)
 
     def warm_up(self) -> None:
         """Make the first faces as fast as later ones."""

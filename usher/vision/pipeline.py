@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from usher.vision.detectors import FaceDetector, make_detector
 from usher.vision.embed import Embedder, OnnxEmbedder
 from usher.vision.images import RgbImage, resized
 from usher.vision.quality import assess
-from usher.vision.runtime import CPU
+from usher.vision.runtime import Runtime
 
 DETECTION_SIDE_PX = 1280
 """A photograph's longer side is brought down to this before faces are looked for."""
@@ -150,28 +149,23 @@ class FacePipeline:
 
     def _faces_at(self, photo_rgb: RgbImage, scale: float) -> list[DetectedFace]:
         faces = self._detector.detect(resized(photo_rgb, scale))
-        return [DetectedFace(face.box.scaled(1 / scale), face.score) for face in faces]
+        return [face.scaled(1 / scale) for face in faces]
 
 
-def make_pipeline(
-    *, threads: int = 0, provider: str = CPU, model_cache: Path | None = None
-) -> FacePipeline:
+def make_pipeline(runtime: Runtime = Runtime()) -> FacePipeline:
     """The pipeline that the API and the classifier use, its models loaded (about half a second).
 
     Parameters
     ----------
-    threads
-        How many cores the networks may use; 0: all.
-    provider
-        What they run on: `cpu`, `cuda`, `openvino` or `coreml`.
-    model_cache
-        Folder of built networks; default: the account's own.
+    runtime
+        Where the networks run.
 
     Raises
     ------
     ConfigurationError
         If weights are missing, or the provider does not work here.
     """
-    embedder = OnnxEmbedder(threads=threads, provider=provider, cache=model_cache)
+    embedder = OnnxEmbedder(runtime)
     embedder.warm_up()
-    return FacePipeline(make_detector("hog", min_face_px=80), FaceAligner(), embedder)
+    detector = make_detector("hog", min_face_px=80, runtime=runtime)
+    return FacePipeline(detector, FaceAligner(), embedder)

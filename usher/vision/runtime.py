@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,25 @@ _PROVIDERS = {
 _LARGEST_PART = 16
 _LARGEST_ACCELERATED_PART = 32
 _ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Where networks run, as the settings say.
+
+    Attributes
+    ----------
+    threads
+        How many cores a network may use; 0: all.
+    provider
+        `cpu`, `cuda`, `openvino` or `coreml`.
+    model_cache
+        Folder of built networks; None: the account's own.
+    """
+
+    threads: int = 0
+    provider: str = CPU
+    model_cache: Path | None = None
 
 
 def core_count(threads: int) -> int:
@@ -113,10 +134,9 @@ class BatchRunner:
     ----------
     graph
         An ONNX model whose first axis is open, in its input and its output.
-    threads
-        How many parts of a batch to run side by side on the CPU; 0: as many as there are cores.
-    provider
-        See `make_session`. An accelerator gets one part after another.
+    runtime
+        A part of a batch runs on each of its cores, side by side; an accelerator gets one part
+        after another.
 
     Raises
     ------
@@ -124,10 +144,11 @@ class BatchRunner:
         See `make_session`.
     """
 
-    def __init__(self, graph: bytes, *, threads: int = 0, provider: str = CPU) -> None:
-        self._session = make_session(graph, threads=1, provider=provider)
-        self._lanes = core_count(threads) if provider == CPU else 1
-        self._largest = _LARGEST_PART if provider == CPU else _LARGEST_ACCELERATED_PART
+    def __init__(self, graph: bytes, runtime: Runtime) -> None:
+        self._session = make_session(graph, threads=1, provider=runtime.provider)
+        on_cpu = runtime.provider == CPU
+        self._lanes = core_count(runtime.threads) if on_cpu else 1
+        self._largest = _LARGEST_PART if on_cpu else _LARGEST_ACCELERATED_PART
         self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="network")
         self._input = self._session.get_inputs()[0].name
         self._output_shape = self._session.get_outputs()[0].shape[1:]

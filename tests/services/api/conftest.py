@@ -224,7 +224,7 @@ async def _started(
 ) -> AsyncIterator[FastAPI]:
     app = create_app(Settings(data=data, admin_dist=data / "dist"), database)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state_module, "make_pipeline", lambda **_: pipeline)
+        patch.setattr(state_module, "make_pipeline", lambda *_: pipeline)
         async with app.router.lifespan_context(app):
             yield app
 

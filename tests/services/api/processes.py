@@ -115,5 +115,5 @@ def _serve(place: Place) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     os.environ.update(place.environment)
-    state.make_pipeline = lambda **_: PIPELINE
+    state.make_pipeline = lambda *_: PIPELINE
     asyncio.run(command.serve(load_settings(Settings)))

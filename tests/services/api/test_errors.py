@@ -81,7 +81,7 @@ def _first_route_last(api: Api) -> None:
 async def test_api_answers_503_when_the_database_is_away(
     pipeline: FacePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_module, "make_pipeline", lambda **_: pipeline)
+    monkeypatch.setattr(state_module, "make_pipeline", lambda *_: pipeline)
     away = connect("mongodb://127.0.0.1:9/?directConnection=true", "away", timeout_ms=100)
     app = create_app(Settings(data=tmp_path, admin_dist=tmp_path), away)
     # It must end too, while PyMongo looks for a server.

@@ -16,6 +16,6 @@ LEASE_S = 2.0
 if __name__ == "__main__":
     face_s = float(sys.argv.pop())
     embedding.LEASE_S = assigning.LEASE_S = LEASE_S
-    command.make_pipeline = lambda **_: colour_pipeline(face_s)  # type: ignore[attr-defined]
+    command.make_pipeline = lambda *_: colour_pipeline(face_s)  # type: ignore[attr-defined]
     sys.argv.append("classify")
     app()

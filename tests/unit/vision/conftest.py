@@ -8,6 +8,7 @@ import pytest
 
 from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image
 from usher.vision.pipeline import FacePipeline, make_pipeline
+from usher.vision.runtime import Runtime
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +18,13 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pipeline(model_cache: Path) -> FacePipeline:
-    return make_pipeline(model_cache=model_cache)
+def runtime(model_cache: Path) -> Runtime:
+    return Runtime(model_cache=model_cache)
+
+
+@pytest.fixture(scope="session")
+def pipeline(runtime: Runtime) -> FacePipeline:
+    return make_pipeline(runtime)
 
 
 @pytest.fixture(scope="session")

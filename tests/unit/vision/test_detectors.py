@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from usher.domain.errors import ConfigurationError
-from usher.vision.detectors import HogDetector, make_detector
+from usher.vision.detectors import make_detector
+from usher.vision.detectors.hog import HogDetector
 from usher.vision.images import RgbImage, resized
 
 from .conftest import photograph

@@ -19,6 +19,7 @@ from usher.domain.geometry import Box
 from usher.vision.align import FaceAligner
 from usher.vision.embed import Chips, Embeddings, OnnxEmbedder
 from usher.vision.models import model_path
+from usher.vision.runtime import Runtime
 
 from .conftest import photograph
 
@@ -43,7 +44,7 @@ def stretched(values: NDArray[Any]) -> NDArray[Any]:
 
 @pytest.fixture(scope="module")
 def embedder(model_cache: Path) -> OnnxEmbedder:
-    return OnnxEmbedder(cache=model_cache)
+    return OnnxEmbedder(Runtime(model_cache=model_cache))
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_embed_gives_the_same_on_any_number_of_cores(
     model_cache: Path, chips: Chips, vectors: Embeddings
 ) -> None:
     for threads in (1, 3):
-        found = OnnxEmbedder(threads=threads, cache=model_cache).embed(chips)
+        found = OnnxEmbedder(Runtime(threads=threads, model_cache=model_cache)).embed(chips)
         assert np.allclose(found, vectors, rtol=0, atol=1e-6)
 
 
@@ -149,8 +150,8 @@ def test_embed_refuses_chips_of_another_type(embedder: OnnxEmbedder) -> None:
 
 
 def test_embedder_keeps_the_network_that_it_built(tmp_path: Path, chips: Chips) -> None:
-    first = OnnxEmbedder(cache=tmp_path).embed(chips[:1])
+    first = OnnxEmbedder(Runtime(model_cache=tmp_path)).embed(chips[:1])
     (graph,) = tmp_path.glob("dlib-resnet-*.onnx")
     built_at = graph.stat().st_mtime_ns
-    assert np.array_equal(OnnxEmbedder(cache=tmp_path).embed(chips[:1]), first)
+    assert np.array_equal(OnnxEmbedder(Runtime(model_cache=tmp_path)).embed(chips[:1]), first)
     assert graph.stat().st_mtime_ns == built_at

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from usher.domain.errors import ConfigurationError
-from usher.vision.runtime import BatchRunner, core_count, make_session, warm_up
+from usher.vision.runtime import BatchRunner, Runtime, core_count, make_session, warm_up
 
 
 def doubling() -> bytes:
@@ -34,13 +34,13 @@ def doubling() -> bytes:
 @given(size=st.integers(0, 200), threads=st.integers(1, 5))
 def test_batch_runner_keeps_the_order_of_batches_of_any_size(size: int, threads: int) -> None:
     batch = np.arange(2 * size, dtype=np.uint8).reshape(size, 2)
-    doubled = BatchRunner(doubling(), threads=threads).run(batch)
+    doubled = BatchRunner(doubling(), Runtime(threads=threads)).run(batch)
     assert doubled.dtype == np.float32
     assert np.array_equal(doubled, batch * np.float32(2))
 
 
 def test_batch_runner_gives_every_thread_its_own_answer() -> None:
-    runner = BatchRunner(doubling(), threads=2)
+    runner = BatchRunner(doubling(), Runtime(threads=2))
     batches = [np.full((size, 2), size, np.uint8) for size in range(1, 60)]
     with ThreadPoolExecutor(8) as pool:
         for batch, doubled in zip(batches, pool.map(runner.run, batches), strict=True):
@@ -49,12 +49,14 @@ def test_batch_runner_gives_every_thread_its_own_answer() -> None:
 
 def test_batch_runner_runs_batches_that_are_views() -> None:
     batch = np.arange(80, dtype=np.uint8).reshape(2, 40).T
-    assert np.array_equal(BatchRunner(doubling()).run(batch[::-1]), batch[::-1] * np.float32(2))
+    assert np.array_equal(
+        BatchRunner(doubling(), Runtime()).run(batch[::-1]), batch[::-1] * np.float32(2)
+    )
 
 
 def test_warm_up_runs_a_graph_once() -> None:
     warm_up(make_session(doubling()))
-    BatchRunner(doubling()).warm_up()
+    BatchRunner(doubling(), Runtime()).warm_up()
 
 
 def test_core_count_is_what_is_given_or_what_the_process_may_use() -> None:

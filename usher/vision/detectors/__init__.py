@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Protocol
 
 from usher.domain.errors import ConfigurationError
 from usher.domain.face import DetectedFace
-from usher.vision.detectors.hog import HogDetector
 from usher.vision.images import RgbImage
-
-__all__ = ["DETECTORS", "DetectedFace", "FaceDetector", "HogDetector", "make_detector"]
+from usher.vision.runtime import Runtime
 
 
 class FaceDetector(Protocol):
@@ -32,20 +30,46 @@ class FaceDetector(Protocol):
         ...
 
 
-DETECTORS: Mapping[str, Callable[[int], FaceDetector]] = {
-    "hog": lambda min_face_px: HogDetector(min_face_px=min_face_px),
+DETECTORS = {
+    "hog": "HogDetector",
+    "mmod": "MmodDetector",
+    "mtcnn": "MtcnnDetector",
+    "haar": "HaarDetector",
 }
+"""Each is a module of this package, loaded when it is chosen: none pays for the others."""
 
 
-def make_detector(name: str, *, min_face_px: int) -> FaceDetector:
+def make_detector(
+    name: str,
+    *,
+    min_face_px: int,
+    score_threshold: float | None = None,
+    runtime: Runtime = Runtime(),
+) -> FaceDetector:
     """The detector of that name, its model loaded.
+
+    Parameters
+    ----------
+    name
+        One of `DETECTORS`; each module says when to choose it.
+    min_face_px
+        The smallest face to look for, in pixels of the frame.
+    score_threshold
+        The lowest score to report; None: the detector's own default.
+    runtime
+        Where networks run; detectors without a network ignore it.
 
     Raises
     ------
     ConfigurationError
-        If there is none of that name, or it cannot find faces that small.
+        If there is none of that name, it cannot find faces that small, or its model is missing.
     """
-    build = DETECTORS.get(name)
-    if build is None:
+    if name not in DETECTORS:
         raise ConfigurationError(f"no detector {name!r}: choose one of {', '.join(DETECTORS)}")
-    return build(min_face_px)
+    kind = getattr(import_module(f"{__name__}.{name}"), DETECTORS[name])
+    detector: FaceDetector = kind(
+        min_face_px=min_face_px,
+        score_threshold=kind.SCORE_THRESHOLD if score_threshold is None else score_threshold,
+        runtime=runtime,
+    )
+    return detector

@@ -10,6 +10,7 @@ from usher.domain.errors import ConfigurationError
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.vision.images import RgbImage, resized
+from usher.vision.runtime import Runtime
 
 WINDOW_PX = 80
 """The side of the sliding window: the smallest face that is found in a frame as it is."""
@@ -35,7 +36,15 @@ class HogDetector:
         If `min_face_px` is below 20.
     """
 
-    def __init__(self, *, min_face_px: int = WINDOW_PX, score_threshold: float = 0.0) -> None:
+    SCORE_THRESHOLD = 0.0
+
+    def __init__(
+        self,
+        *,
+        min_face_px: int = WINDOW_PX,
+        score_threshold: float = SCORE_THRESHOLD,
+        runtime: Runtime | None = None,
+    ) -> None:
         if min_face_px < MIN_FACE_PX:
             raise ConfigurationError(
                 f"min_face_px is {min_face_px}: the hog detector needs at least {MIN_FACE_PX}"
