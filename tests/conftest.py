@@ -6,14 +6,13 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymongo.asynchronous.database import AsyncDatabase
 
 from tests.running import RunningSystem, run_system
-from usher.storage.database import connected
+from usher.storage.database import Database, connected
 from usher.storage.embedded import EmbeddedServer
+from usher.storage.schema import COLLECTIONS, prepare
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +27,34 @@ async def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 @pytest.fixture
-async def database(mongodb_uri: str) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
+async def database(mongodb_uri: str) -> AsyncIterator[Database]:
     """A new, empty database, connected to as the services do, and dropped after the test."""
     async with connected(mongodb_uri, f"test_{uuid.uuid4().hex}") as database:
         yield database
         await database.client.drop_database(database.name)
+
+
+@pytest.fixture(scope="session")
+async def used_name(mongodb_uri: str) -> AsyncIterator[str]:
+    """The name of a database that lasts for all tests.
+
+    Nobody keeps a connection to it: one that sleeps while other tests block the event loop is
+    given up, and fails whoever uses it next.
+    """
+    name = f"test_{uuid.uuid4().hex}"
+    yield name
+    async with connected(mongodb_uri, name) as database:
+        await database.client.drop_database(name)
+
+
+@pytest.fixture
+async def prepared(mongodb_uri: str, used_name: str) -> AsyncIterator[Database]:
+    """A database as new, with its collections and indexes, which take a while to make."""
+    async with connected(mongodb_uri, used_name) as database:
+        for name in COLLECTIONS:
+            await database[name].delete_many({})
+        await prepare(database)
+        yield database
 
 
 @pytest.fixture(scope="session")

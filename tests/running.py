@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from usher.client import UsherClient
 from usher.wire import DetectionMetadata
 
 _READY_WITHIN_S = 60.0
-_STOP_WITHIN_S = 15.0
+_STOP_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
         "USHER_DATA": str(data),
     }
     with ExitStack() as stack:
-        api = stack.enter_context(_running(["api", "--port", str(port)], environment, data))
-        stack.enter_context(_running(["classify"], environment, data))
+        api = stack.enter_context(running(["api", "--port", str(port)], environment, data))
+        stack.enter_context(running(["classify"], environment, data))
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, api)
         username, password = _first_login(data / "api.out")
@@ -95,11 +95,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(
-    arguments: list[str], environment: dict[str, str], data: Path
+def running(
+    arguments: list[str], environment: Mapping[str, str], data: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """`usher` with these arguments, as it is started by hand; output and log go to `data`."""
     name = arguments[0]
-    with (data / f"{name}.out").open("wb") as out, (data / f"{name}.log").open("wb") as log:
+    with (data / f"{name}.out").open("wb") as out, (data / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "usher", *arguments], env=environment, stdout=out, stderr=log
         )

@@ -6,21 +6,18 @@ import asyncio
 import multiprocessing
 import os
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import httpx2
 
-from tests.running import free_port
+from tests.running import free_port, running
 
 _READY_WITHIN_S = 60.0
-_STOP_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,26 +62,9 @@ class Place:
             return False
 
 
-@contextmanager
-def command(place: Place) -> Iterator[subprocess.Popen[bytes]]:
+def command(place: Place) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """`usher api`, as it is started by hand. It need not be ready yet, nor end well."""
-    with (place.data / "api.out").open("wb") as out, place.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "usher", "api"],
-            env=os.environ | place.environment,
-            stdout=out,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+    return running(["api"], os.environ | place.environment, place.data)
 
 
 def wait_until_ready(place: Place, process: subprocess.Popen[bytes] | ForkServerProcess) -> None:

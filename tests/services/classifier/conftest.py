@@ -13,11 +13,8 @@ import pytest
 
 from tests.services.classifier.backlog import Backlog
 from tests.services.classifier.pictures import picture
-from tests.unit.storage.conftest import prepared, used_name
 from usher.storage.database import Database
 from usher.storage.schema import prepare
-
-__all__ = ["prepared", "used_name"]
 
 Start = Callable[..., "Classifier"]
 
