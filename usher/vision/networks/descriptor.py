@@ -11,19 +11,15 @@ additions differs, and the affine layers are folded into the convolutions before
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from usher.domain.errors import ConfigurationError
 from usher.vision.networks.dlib_format import (
     AddPrevious,
-    Affine,
     Convolution,
     FullyConnected,
     Layer,
@@ -33,16 +29,13 @@ from usher.vision.networks.dlib_format import (
     Relu,
     read_network,
 )
+from usher.vision.networks.graph import GraphWriter, fold, misfit
 
 BUILDER_VERSION = 1
 """Raised with every change to the graphs that are built here, so that no older one is used."""
 
 INPUT = "chips"
 OUTPUT = "descriptors"
-
-_OPSET = 17
-_IR_VERSION = 8
-_SCALE = 1 / 256
 
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, rows, columns."""
@@ -71,11 +64,9 @@ def build_descriptor(weights: bytes) -> bytes:
     """
     network = read_network(weights)
     graph = _Graph(network)
-    for layer in _folded(network.layers):
+    for layer in fold(network.layers):
         graph.add(layer)
-    model = graph.model()
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return graph.model()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +82,7 @@ class _Graph:
 
     def __init__(self, network: Network) -> None:
         source = network.source
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
+        self._writer = GraphWriter()
         self._source = source
         self._value = _Value(INPUT, (3, source.rows, source.columns))
         self._tagged: _Value | None = None
@@ -120,22 +110,17 @@ class _Graph:
         elif isinstance(layer, FullyConnected):
             self._connect(layer)
         else:
-            raise _misfit("an affine layer that follows no convolution")
+            raise misfit("an affine layer that follows no convolution")
 
-    def model(self) -> onnx.ModelProto:
+    def model(self) -> bytes:
         if self._tagged or self._branch or self._value.shape[1:] != (1, 1):
-            raise _misfit("it does not end in one vector")
+            raise misfit("it does not end in one vector")
         source, outputs = self._source, self._value.shape[0]
-        self._nodes.append(helper.make_node("Identity", [self._value.name], [OUTPUT]))
         chips = helper.make_tensor_value_info(
             INPUT, TensorProto.UINT8, ["N", source.rows, source.columns, 3]
         )
         vectors = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", outputs])
-        graph = helper.make_graph(self._nodes, "descriptor", [chips], [vectors], self._constants)
-        opset = helper.make_opsetid("", _OPSET)
-        return helper.make_model(
-            graph, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="usher"
-        )
+        return self._writer.model("descriptor", chips, vectors, self._value.name)
 
     def _mark(self) -> None:
         """A lone mark is the tag at which a block begins.
@@ -148,14 +133,14 @@ class _Graph:
             self._tagged_before, self._tagged = self._tagged, self._value
             return
         if self._marks > 2 or self._tagged_before is None or self._branch is not None:
-            raise _misfit("tags that no shortcut explains")
+            raise misfit("tags that no shortcut explains")
         self._branch, self._value = self._value, self._tagged_before
         self._tagged = None
 
     def _add_previous(self) -> None:
         other = self._branch or self._tagged
         if other is None:
-            raise _misfit("a sum of one value")
+            raise misfit("a sum of one value")
         one = self._value
         shape = _larger(one.shape, other.shape)
         self._value, name = self._filled(one, shape), self._filled(other, shape).name
@@ -168,12 +153,12 @@ class _Graph:
             return value
         missing = [large - small for large, small in zip(shape, value.shape, strict=True)]
         ends = np.array([0, 0, 0, 0, 0, *missing], np.int64)
-        return _Value(self._node("Pad", value.name, ends), shape)
+        return _Value(self._writer.add("Pad", value.name, ends), shape)
 
     def _convolve(self, layer: Convolution) -> None:
         outputs, inputs, *size = layer.filters.shape
         if inputs != self._value.shape[0]:
-            raise _misfit(f"filters for {inputs} channels where there are {self._value.shape[0]}")
+            raise misfit(f"filters for {inputs} channels where there are {self._value.shape[0]}")
         rows, columns = self._windows((size[0], size[1]), layer.stride, layer.padding)
         self._apply(
             "Conv",
@@ -191,7 +176,7 @@ class _Graph:
             self._apply("GlobalAveragePool", shape=(channels, 1, 1))
             return
         if layer.padding != (0, 0):
-            raise _misfit("pooling with padding, whose average dlib takes in another way")
+            raise misfit("pooling with padding, whose average dlib takes in another way")
         rows, columns = self._windows(layer.size, layer.stride, layer.padding)
         self._apply(
             {"max": "MaxPool", "avg": "AveragePool"}[layer.kind],
@@ -203,7 +188,7 @@ class _Graph:
     def _connect(self, layer: FullyConnected) -> None:
         inputs, outputs = layer.weights.shape
         if self._value.shape != (inputs, 1, 1):
-            raise _misfit(f"{inputs} weights for an input of {self._value.shape}")
+            raise misfit(f"{inputs} weights for an input of {self._value.shape}")
         self._apply("Flatten", axis=1)
         self._apply("MatMul", layer.weights, shape=(outputs, 1, 1))
 
@@ -211,60 +196,17 @@ class _Graph:
         sides = zip(self._value.shape[1:], size, stride, padding, strict=True)
         windows = [(side + 2 * pad - window) // step + 1 for side, window, step, pad in sides]
         if min(windows) < 1:
-            raise _misfit(f"a window of {size} over an input of {self._value.shape}")
+            raise misfit(f"a window of {size} over an input of {self._value.shape}")
         return windows
 
     def _apply(
         self, kind: str, *inputs: str | NDArray[Any], shape: Shape | None = None, **attributes: Any
     ) -> None:
         """Make the present value what this node makes of it."""
-        name = self._node(kind, self._value.name, *inputs, **attributes)
+        name = self._writer.add(kind, self._value.name, *inputs, **attributes)
         self._value = _Value(name, shape or self._value.shape)
-
-    def _node(self, kind: str, *inputs: str | NDArray[Any], **attributes: Any) -> str:
-        names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
-        output = f"{kind}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, names, [output], name=output, **attributes))
-        return output
-
-    def _constant(self, values: NDArray[Any]) -> str:
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-
-def _folded(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers with affine ones multiplied into the convolutions before them.
-
-    The first convolution takes the input's division by 256 as well, which is exact in binary.
-    """
-    folded: list[Layer] = []
-    for layer in layers:
-        before = folded[-1] if folded else None
-        if isinstance(layer, Affine) and isinstance(before, Convolution):
-            folded[-1] = _with_affine(before, layer)
-        else:
-            folded.append(layer)
-    first = folded[0]
-    if not isinstance(first, Convolution):
-        raise _misfit("it does not begin with a convolution")
-    filters = (first.filters * np.float32(_SCALE)).astype(np.float32)
-    return [replace(first, filters=filters), *folded[1:]]
-
-
-def _with_affine(convolution: Convolution, affine: Affine) -> Convolution:
-    if affine.gamma.shape != convolution.bias.shape:
-        raise _misfit(f"{affine.gamma.size} factors for {convolution.bias.size} channels")
-    gamma, beta = affine.gamma.astype(np.float64), affine.beta.astype(np.float64)
-    filters = convolution.filters * gamma[:, None, None, None]
-    bias = convolution.bias * gamma + beta
-    return replace(convolution, filters=filters.astype(np.float32), bias=bias.astype(np.float32))
 
 
 def _larger(one: Shape, other: Shape) -> Shape:
     channels, rows, columns = (max(pair) for pair in zip(one, other, strict=True))
     return channels, rows, columns
-
-
-def _misfit(what: str) -> ConfigurationError:
-    return ConfigurationError(f"the file of weights holds another kind of network: {what}")

@@ -3,7 +3,8 @@
 The format is that of dlib's own `serialize()` functions; nothing describes it but their source:
 `dlib/serialize.h` (numbers, strings), `dlib/float_details.h` (floats), `dlib/cuda/tensor.h`
 (tensors), `dlib/dnn/core.h` (how layers stack), `dlib/dnn/layers.h` and `dlib/dnn/input.h` (what a
-layer holds).
+layer holds), `dlib/dnn/loss.h` and `dlib/image_processing/box_overlap_testing.h` (what a loss
+holds).
 
 Numbers
     An integer is a control byte and the bytes of its absolute value, lowest first. The upper bit of
@@ -30,6 +31,22 @@ Layers
     state is three truth values and three tensors: the leavings of training, empty in a file that
     was cleaned before it was saved, and of no use here.
 
+    A batch normalisation, `bn_con2`, holds its factors and summands as an affine layer does, then
+    the means and inverse deviations of its last batch, the running means and variances, how often
+    and over how many batches these were taken, the four multipliers of its learning, and what is
+    added to a variance before its root. dlib reads it as the affine layer that it amounts to.
+Losses
+    The metric loss, `loss_metric_2`, holds two floats. That of a detector, `loss_mmod_`, holds its
+    options: version 1, the window's width and height, the loss of a false alarm and of a missed
+    face, the overlap from which a box counted as found in training, and two tests of overlap, each
+    of two shares. The first of them says whether one of two boxes suppresses the other; the second
+    belongs to training.
+Inputs
+    `input_rgb_image_sized` holds the averages of red, green and blue, and rows and columns.
+    `input_rgb_image_pyramid` holds the averages; the pyramid's steps are part of the C++ type, and
+    its margins were not stored yet when the name had no number behind it: 10 pixels between two
+    levels, and 11 around all.
+
 As numbers of tags are not stored, `read_network` gives them back as `Mark`s, and whoever builds a
 graph knows from the network's published definition what is meant.
 """
@@ -37,7 +54,7 @@ graph knows from the network's published definition what is meant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -49,6 +66,8 @@ from usher.domain.errors import ConfigurationError
 Floats: TypeAlias = NDArray[np.float32]
 Pair: TypeAlias = tuple[int, int]
 """Rows, columns."""
+Shape: TypeAlias = tuple[int, int, int, int]
+"""Samples, channels, rows, columns."""
 
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 100
@@ -79,7 +98,9 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """`affine_`: `gamma * x + beta` for each channel, what is left of a batch normalisation.
+    """`affine_` and `bn_con2`: `gamma * x + beta` for each channel.
+
+    What is left of a batch normalisation once the network is trained.
 
     Attributes
     ----------
@@ -178,6 +199,79 @@ class Network:
     layers: tuple[Layer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PyramidRgbInput:
+    """`input_rgb_image_pyramid`: pixels become `(value - average) / 256`, at many sizes.
+
+    The levels lie in one picture, zeros between them: `usher.vision.networks.mmod` has the rest.
+
+    Attributes
+    ----------
+    averages
+        Of the red, green and blue values.
+    padding_px
+        Rows between two levels.
+    outer_padding_px
+        Rows and columns around all levels.
+    """
+
+    averages: tuple[float, float, float]
+    padding_px: int = 10
+    outer_padding_px: int = 11
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapTest:
+    """Whether two boxes are taken for one: where either share is exceeded.
+
+    Attributes
+    ----------
+    hull_share
+        What they share, of the smallest box around both.
+    box_share
+        What they share, of either one.
+    """
+
+    hull_share: float
+    box_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class MmodOptions:
+    """`loss_mmod_`: what it says of finding, without what it says of training.
+
+    Attributes
+    ----------
+    window_width_px, window_height_px
+        Of the box that a score stands for, on its level of the pyramid.
+    suppression
+        When a box is dropped for the sake of a better one.
+    """
+
+    window_width_px: int
+    window_height_px: int
+    suppression: OverlapTest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectorNetwork:
+    """A network that was trained to find objects.
+
+    Attributes
+    ----------
+    source
+        What it takes.
+    layers
+        From the input to the output.
+    options
+        What its scores stand for.
+    """
+
+    source: PyramidRgbInput
+    layers: tuple[Layer, ...]
+    options: MmodOptions
+
+
 def read_network(data: bytes) -> Network:
     """Read a network that was trained with dlib's metric loss on RGB images of one size.
 
@@ -194,15 +288,31 @@ def read_network(data: bytes) -> Network:
     """
     reader = _Reader(data)
     reader.expect(1, "a loss layer of version 1")
-    _read_loss(reader)
+    _read_metric_loss(reader)
     tokens = _read_openings(reader)
-    source = _read_source(reader)
-    layers = [_read_layer(reader)]
-    reader.expect(1, "an expansion factor of 1")
-    for token in reversed(tokens):
-        layers.append(Mark() if token == 1 else _read_layer(reader))
-    reader.expect_end()
-    return Network(source, tuple(layers))
+    source = _read_sized_source(reader)
+    return Network(source, _read_layers(reader, tokens))
+
+
+def read_detector(data: bytes) -> DetectorNetwork:
+    """Read a network that was trained with dlib's max-margin loss on pyramids of RGB images.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+
+    Raises
+    ------
+    ConfigurationError
+        See `read_network`.
+    """
+    reader = _Reader(data)
+    reader.expect(1, "a loss layer of version 1")
+    options = _read_mmod_loss(reader)
+    tokens = _read_openings(reader)
+    source = _read_pyramid_source(reader)
+    return DetectorNetwork(source, _read_layers(reader, tokens), options)
 
 
 class _Reader:
@@ -252,7 +362,7 @@ class _Reader:
             raise self.unlike(f"{text!r} is no name")
         return text.decode("ascii")
 
-    def view(self) -> tuple[int, int, int, int]:
+    def view(self) -> Shape:
         self.expect(1, "a view of version 1")
         return self._sizes()
 
@@ -278,7 +388,7 @@ class _Reader:
             f"before byte {self._at}; install the package that it came with again"
         )
 
-    def _sizes(self) -> tuple[int, int, int, int]:
+    def _sizes(self) -> Shape:
         samples, channels = self.count(_MOST_VALUES), self.count(_MOST_VALUES)
         return samples, channels, self.count(_MOST_VALUES), self.count(_MOST_VALUES)
 
@@ -289,12 +399,36 @@ class _Reader:
         return self._data[self._at - size : self._at]
 
 
-def _read_loss(reader: _Reader) -> None:
-    name = reader.name()
-    if name != "loss_metric_2":
-        raise reader.unlike(f"the loss {name!r} where 'loss_metric_2' belongs")
+def _read_metric_loss(reader: _Reader) -> None:
+    _read_name(reader, "loss", "loss_metric_2")
     reader.floating()  # the margin
     reader.floating()  # the distance below which two faces were one person's
+
+
+def _read_mmod_loss(reader: _Reader) -> MmodOptions:
+    _read_name(reader, "loss", "loss_mmod_")
+    reader.expect(1, "options of version 1")
+    width, height = reader.pair()
+    if 0 in (width, height):
+        raise reader.unlike(f"a window of {width} by {height}")
+    for _ in range(3):
+        reader.floating()  # the losses, and what counted as found
+    suppression = _read_overlap_test(reader)
+    _read_overlap_test(reader)  # what training ignored
+    return MmodOptions(width, height, suppression)
+
+
+def _read_overlap_test(reader: _Reader) -> OverlapTest:
+    test = OverlapTest(reader.floating(), reader.floating())
+    if not (0 <= test.hull_share <= 1 and 0 <= test.box_share <= 1):
+        raise reader.unlike(f"{test.hull_share} and {test.box_share} as shares of boxes")
+    return test
+
+
+def _read_name(reader: _Reader, kind: str, expected: str) -> None:
+    name = reader.name()
+    if name != expected:
+        raise reader.unlike(f"the {kind} {name!r} where {expected!r} belongs")
 
 
 def _read_openings(reader: _Reader) -> list[int]:
@@ -309,13 +443,30 @@ def _read_openings(reader: _Reader) -> list[int]:
     return openings
 
 
-def _read_source(reader: _Reader) -> SizedRgbInput:
-    name = reader.name()
-    if name != "input_rgb_image_sized":
-        raise reader.unlike(f"the input {name!r} where 'input_rgb_image_sized' belongs")
-    averages = reader.floating(), reader.floating(), reader.floating()
+def _read_sized_source(reader: _Reader) -> SizedRgbInput:
+    _read_name(reader, "input", "input_rgb_image_sized")
+    averages = _read_averages(reader)
     rows, columns = reader.pair()
     return SizedRgbInput(averages, rows, columns)
+
+
+def _read_pyramid_source(reader: _Reader) -> PyramidRgbInput:
+    _read_name(reader, "input", "input_rgb_image_pyramid")
+    return PyramidRgbInput(_read_averages(reader))
+
+
+def _read_averages(reader: _Reader) -> tuple[float, float, float]:
+    return reader.floating(), reader.floating(), reader.floating()
+
+
+def _read_layers(reader: _Reader, tokens: Sequence[int]) -> tuple[Layer, ...]:
+    """What the layers hold, from the one next to the input to the last; then the file ends."""
+    layers = [_read_layer(reader)]
+    reader.expect(1, "an expansion factor of 1")
+    for token in reversed(tokens):
+        layers.append(Mark() if token == 1 else _read_layer(reader))
+    reader.expect_end()
+    return tuple(layers)
 
 
 def _read_layer(reader: _Reader) -> Layer:
@@ -349,6 +500,24 @@ def _read_affine(reader: _Reader) -> Affine:
     parameters = reader.tensor().ravel()
     gamma, beta = reader.view(), reader.view()
     reader.expect(0, "the mode of convolutions")
+    return _split_affine(reader, parameters, gamma, beta)
+
+
+def _read_normalisation(reader: _Reader) -> Affine:
+    parameters = reader.tensor().ravel()
+    scaled = _split_affine(reader, parameters, reader.view(), reader.view())
+    reader.tensor(), reader.tensor()  # means and inverse deviations of the last batch
+    means, variances = reader.tensor().ravel(), reader.tensor().ravel()
+    reader.count(_MOST_VALUES), reader.count(_MOST_VALUES)  # how often, over how many batches
+    _read_multipliers(reader)
+    spread = variances.astype(np.float64) + reader.floating()
+    if {means.shape, spread.shape} != {scaled.gamma.shape} or not (spread > 0).all():
+        raise reader.unlike(f"{means.size} means and {spread.size} variances, or one below zero")
+    gamma = scaled.gamma / np.sqrt(spread)
+    return Affine(gamma.astype(np.float32), (scaled.beta - gamma * means).astype(np.float32))
+
+
+def _split_affine(reader: _Reader, parameters: Floats, gamma: Shape, beta: Shape) -> Affine:
     channels = gamma[1]
     if gamma != (1, channels, 1, 1) or beta != gamma or parameters.size != 2 * channels:
         raise reader.unlike(f"{parameters.size} parameters for views of {gamma} and {beta}")
@@ -390,6 +559,7 @@ def _read_multipliers(reader: _Reader) -> None:
 _LAYERS: dict[str, Callable[[_Reader], Layer]] = {
     "con_4": _read_convolution,
     "affine_": _read_affine,
+    "bn_con2": _read_normalisation,
     "relu_": lambda _: Relu(),
     "max_pool_2": _read_max_pool,
     "avg_pool_2": _read_average_pool,

@@ -63,6 +63,45 @@ def affine(gamma: NDArray[np.float32], beta: NDArray[np.float32]) -> bytes:
     return name("affine_") + tensor(parameters, 2 * len(gamma), 1, 1, 1) + view * 2 + integer(0)
 
 
+def normalisation(
+    gamma: NDArray[np.float32],
+    beta: NDArray[np.float32],
+    means: NDArray[np.float32],
+    variances: NDArray[np.float32],
+    epsilon: float = 2**-10,
+) -> bytes:
+    view = sizes(1, 1, len(gamma), 1, 1)
+    of_the_last_batch = [np.full_like(means, 7), np.full_like(means, 8)]
+    return (
+        name("bn_con2")
+        + tensor(np.concatenate([gamma, beta]), 2 * len(gamma), 1, 1, 1)
+        + view * 2
+        + b"".join(
+            tensor(values, 1, values.size, 1, 1)
+            for values in [*of_the_last_batch, means, variances]
+        )
+        + sizes(500, 100)
+        + multipliers()
+        + floating(epsilon)
+    )
+
+
+def mmod_loss(
+    width: int = 80, height: int = 60, suppression: tuple[float, float] = (0.25, 0.75)
+) -> bytes:
+    hull_share, box_share = suppression
+    return (
+        name("loss_mmod_")
+        + sizes(1, width, height)
+        + floating(1.0) * 2
+        + floating(0.5)
+        + floating(hull_share)
+        + floating(box_share)
+        + floating(0.5)
+        + floating(1.0)
+    )
+
+
 def relu() -> bytes:
     return name("relu_")
 
@@ -92,11 +131,12 @@ def fully_connected(weights: NDArray[np.float32]) -> bytes:
 class Saved:
     """A network's parts, which a test may replace before they are put together.
 
-    `layers` go from the input to the output; `TAG` stands for a tag or a skip.
+    `layers` go from the input to the output; `TAG` stands for a tag or a skip. Without a `side` the
+    input takes any size, as that of a detector does.
     """
 
     layers: Sequence[bytes]
-    side: int
+    side: int | None
     loss: bytes = field(default=name("loss_metric_2") + floating(0.04) + floating(0.6))
     source: bytes = field(default=name("input_rgb_image_sized"))
     expansion: int = 1
@@ -114,7 +154,7 @@ class Saved:
             + integer(self.opening)
             + self.source
             + averages
-            + sizes(self.side, self.side)
+            + (sizes(self.side, self.side) if self.side else b"")
             + first
             + state()
             + integer(self.expansion)
@@ -153,3 +193,24 @@ def small_network(seed: int = 0) -> Saved:
         fully_connected(values(6, 5)),
     ]
     return Saved(layers, side=9)
+
+
+def small_detector(seed: int = 0) -> Saved:
+    """Two layers that step and two that keep their size, with each kind of layer between them."""
+    random = np.random.default_rng(seed)
+
+    def values(*shape: int) -> NDArray[np.float32]:
+        return random.normal(size=shape).astype(np.float32)
+
+    layers = [
+        convolution(values(4, 3, 5, 5), values(4), stride=2),
+        normalisation(values(4), values(4), values(4), np.abs(values(4))),
+        relu(),
+        convolution(values(5, 4, 3, 3), values(5), stride=3),
+        affine(values(5), values(5)),
+        relu(),
+        convolution(values(5, 5, 5, 5), values(5), padding=2),
+        relu(),
+        convolution(values(1, 5, 3, 3), values(1), padding=1),
+    ]
+    return Saved(layers, None, loss=mmod_loss(), source=name("input_rgb_image_pyramid"))

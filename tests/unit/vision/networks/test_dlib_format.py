@@ -18,14 +18,17 @@ from usher.vision.networks.dlib_format import (
     Convolution,
     FullyConnected,
     Mark,
+    OverlapTest,
     Pool,
+    read_detector,
     read_network,
 )
 
 from . import saved
-from .saved import Saved, small_network
+from .saved import Saved, small_detector, small_network
 
 SMALL = small_network().file()
+DETECTOR = small_detector().file()
 
 
 def test_read_network_gives_layers_from_the_input_to_the_output() -> None:
@@ -170,3 +173,96 @@ def test_read_network_refuses_a_number_that_is_none(number: bytes, reason: str) 
     loss = saved.name("loss_metric_2") + number + saved.floating(0.6)
     with pytest.raises(ConfigurationError, match=reason):
         read_network(replace(small_network(), loss=loss).file())
+
+
+# ---- Detectors -----------------------------------------------------------------------------------
+
+
+def test_read_detector_gives_what_was_saved() -> None:
+    network = read_detector(DETECTOR)
+    assert network.source.averages == (120.0, 110.0, 100.0)
+    assert (network.source.padding_px, network.source.outer_padding_px) == (10, 11)
+    assert (network.options.window_width_px, network.options.window_height_px) == (80, 60)
+    assert network.options.suppression == OverlapTest(hull_share=0.25, box_share=0.75)
+    names = [type(layer).__name__ for layer in network.layers]
+    assert names[:6] == ["Convolution", "Affine", "Relu"] * 2
+    assert names[6:] == ["Convolution", "Relu", "Convolution"]
+
+
+def test_read_detector_takes_a_batch_normalisation_for_what_it_amounts_to() -> None:
+    gamma, beta, means, variances = np.random.default_rng(5).uniform(1, 2, (4, 3)).astype("f4")
+    layers = [
+        saved.convolution(np.ones((3, 3, 1, 1), np.float32), np.ones(3, np.float32)),
+        saved.normalisation(gamma, beta, means, variances, epsilon=0.5),
+    ]
+    affine = read_detector(replace(small_detector(), layers=layers).file()).layers[1]
+    assert isinstance(affine, Affine)
+    pixels = np.linspace(-2, 2, 3)
+    expected = gamma * (pixels - means) / np.sqrt(variances + 0.5) + beta
+    assert affine.gamma * pixels + affine.beta == pytest.approx(expected, abs=1e-6)
+
+
+def test_read_detector_reads_the_published_face_detector() -> None:
+    network = read_detector(model_path("mmod_human_face_detector.dat").read_bytes())
+    assert network.source.averages == pytest.approx((122.782, 117.001, 104.298), abs=1e-5)
+    assert (network.options.window_width_px, network.options.window_height_px) == (80, 80)
+    assert network.options.suppression.hull_share == pytest.approx(0.338, abs=1e-3)
+    assert network.options.suppression.box_share == 1
+    shapes = [layer.filters.shape for layer in network.layers if isinstance(layer, Convolution)]
+    assert shapes[0] == (16, 3, 5, 5)
+    assert shapes[-1] == (1, 45, 9, 9)
+    assert len(shapes) == 7
+
+
+@pytest.mark.parametrize("size", range(0, len(DETECTOR), 29))
+def test_read_detector_refuses_a_file_that_is_cut_off(size: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"bytes too early, before byte \d+"):
+        read_detector(DETECTOR[:size])
+
+
+@settings(max_examples=300, deadline=None)
+@given(at=st.integers(0, len(DETECTOR) - 1), bit=st.integers(0, 7))
+def test_read_detector_reads_or_refuses_a_file_with_one_bit_changed(at: int, bit: int) -> None:
+    changed = bytearray(DETECTOR)
+    changed[at] ^= 1 << bit
+    with suppress(ConfigurationError):
+        read_detector(bytes(changed))
+
+
+def _normalised(variances: list[float], epsilon: float = 0.0) -> Callable[[Saved], Saved]:
+    values = np.array(variances, np.float32)
+    return _with_layer(saved.normalisation(ONES, ONES, ONES, values, epsilon))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda network: replace(network, loss=small_network().loss), "the loss 'loss_metric_2'"),
+        (
+            lambda network: replace(network, source=small_network().source),
+            "the input 'input_rgb_im",
+        ),
+        (
+            lambda network: replace(network, loss=saved.name("loss_mmod_") + saved.integer(2)),
+            "options of version 1",
+        ),
+        (lambda network: replace(network, loss=saved.mmod_loss(0)), "a window of 0 by 60"),
+        (lambda network: replace(network, loss=saved.mmod_loss(80, 0)), "a window of 80 by 0"),
+        (
+            lambda network: replace(network, loss=saved.mmod_loss(suppression=(1.5, 1))),
+            "1.5 and 1.0 as shares",
+        ),
+        (
+            lambda network: replace(network, loss=saved.mmod_loss(suppression=(0.5, -1))),
+            "0.5 and -1.0 as shares",
+        ),
+        (_normalised([1.0, -1.0]), "one below zero"),
+        (_normalised([1.0, 0.0]), "one below zero"),
+        (_normalised([1.0]), "2 means and 1 variances"),
+    ],
+)
+def test_read_detector_refuses_what_it_does_not_know(
+    change: Callable[[Saved], Saved], reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        read_detector(change(small_detector()).file())
