@@ -35,7 +35,7 @@ from rich.progress import track
 
 from usher.domain.geometry import Box
 from usher.vision.align import CHIP_PX, FaceAligner
-from usher.vision.embed import Chips, OnnxEmbedder
+from usher.vision.embed import Chips, DlibEmbedder
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.models import model_path
 from usher.vision.networks.descriptor import build_descriptor
@@ -163,7 +163,7 @@ def real_chips(folder: Path) -> Chips:
         decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=1_000_000)
         for path in paths
     ]
-    return np.array([aligner.align(photo, _LFW_FACE) for photo in photos])
+    return np.array([aligner.align(photo, _LFW_FACE).chip_rgb for photo in photos])
 
 
 def generated_chips() -> Chips:
@@ -197,7 +197,7 @@ def _best_time(work: Work) -> float:
 def measure(chips: Chips, name: str, threads: int, rounds: int) -> Measured:
     cores = core_count(threads)
     ours, peer, package = (
-        OnnxEmbedder(Runtime(threads=threads)),
+        DlibEmbedder(Runtime(threads=threads)),
         DlibPeer(),
         face_recognition_encoder(),
     )

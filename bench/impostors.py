@@ -1,4 +1,4 @@
-"""How close do faces of different people come? The table in `usher/identity/calibrate.py`.
+"""How close do faces of different people come? The tables in `usher/identity/calibrate.py`.
 
 Every pair of photographs of different people is compared; the table gives the distance below which
 a share of those pairs lies. The same on two halves of the people says how far to trust it: no
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,13 @@ from rich.console import Console
 from rich.progress import track
 
 from usher.domain.errors import NoFaceFound
-from usher.identity.calibrate import IMPOSTOR_DISTANCE, IMPOSTOR_SHARE
+from usher.identity.calibrate import MEASURED
+from usher.vision.embed import DLIB, EMBEDDERS
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.pipeline import FacePipeline, make_pipeline
 
+RAW = "dlib-resnet-v1"
+SHARES = MEASURED[RAW].shares
 _MAX_PIXELS = 50_000_000
 _FEWEST_PAIRS = 10
 """A share that fewer pairs make up is told, but not compared between the halves."""
@@ -32,7 +36,7 @@ _FEWEST_PAIRS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Descriptors:
-    """Whose face each vector is: float32, (N, 128), raw."""
+    """Whose face each vector is: float32, (N, 128), of one model."""
 
     names: NDArray[np.str_]
     vectors: NDArray[np.float32]
@@ -52,19 +56,26 @@ class Quantiles:
     distances: tuple[float, ...]
 
 
-def describe(photographs: Sequence[Path], pipeline: FacePipeline) -> Descriptors:
-    """The vector of the most central face of each photograph that shows one."""
-    names, vectors = [], []
+def describe(
+    photographs: Sequence[Path], pipelines: Sequence[FacePipeline]
+) -> dict[str, Descriptors]:
+    """The vectors of the most central face of each photograph that shows one, by model."""
+    names: list[str] = []
+    vectors: dict[str, list[NDArray[np.float32]]] = {one.model_id: [] for one in pipelines}
     for path in track(photographs, "faces", console=Console(stderr=True)):
         image_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=_MAX_PIXELS)
         try:
-            box = pipeline.central_face(image_rgb).box
+            box = pipelines[0].central_face(image_rgb).box
         except NoFaceFound:
             continue
-        (face,) = pipeline.describe(image_rgb, [box])
         names.append(path.parent.name)
-        vectors.append(face.embedding)
-    return Descriptors(np.array(names), np.array(vectors, np.float32))
+        for pipeline in pipelines:
+            (face,) = pipeline.describe(image_rgb, [box])
+            vectors[pipeline.model_id].append(face.embedding)
+    return {
+        model: Descriptors(np.array(names), np.array(found, np.float32))
+        for model, found in vectors.items()
+    }
 
 
 def quantiles(descriptors: Descriptors) -> Quantiles:
@@ -74,7 +85,7 @@ def quantiles(descriptors: Descriptors) -> Quantiles:
         people=len(np.unique(descriptors.names)),
         photographs=len(descriptors.names),
         pairs=len(distances),
-        distances=tuple(float(value) for value in np.quantile(distances, IMPOSTOR_SHARE)),
+        distances=tuple(float(value) for value in np.quantile(distances, SHARES)),
     )
 
 
@@ -101,22 +112,29 @@ def disagreement(one: Quantiles, other: Quantiles) -> tuple[float, float]:
     fewest = min(one.pairs, other.pairs)
     compared = [
         (abs(a - b), share)
-        for share, a, b in zip(IMPOSTOR_SHARE, one.distances, other.distances, strict=True)
+        for share, a, b in zip(SHARES, one.distances, other.distances, strict=True)
         if share * fewest >= _FEWEST_PAIRS
     ]
     return max(compared)[0], min(share for _, share in compared)
 
 
-def show(everybody: Quantiles, first: Quantiles, second: Quantiles) -> None:
-    """Print the table."""
+def equal_loosest(raw: Descriptors, other: Descriptors) -> float:
+    """The distance that accepts as large a share as the raw model's loosest does."""
+    share = float((impostor_distances(raw) < MEASURED[RAW].loosest).mean())
+    return float(np.quantile(impostor_distances(other), share))
+
+
+def show(model: str, everybody: Quantiles, first: Quantiles, second: Quantiles) -> None:
+    """Print the table of one model."""
     print(
+        f"{model}: "
         f"{everybody.pairs:,} pairs of {everybody.photographs:,} photographs "
         f"of {everybody.people:,} people"
     )
     print(f"{'share':>8} {'in use':>8} {'measured':>9} {'1st half':>9} {'2nd half':>9}")
     rows = zip(
-        IMPOSTOR_SHARE,
-        IMPOSTOR_DISTANCE,
+        SHARES,
+        MEASURED[model].distances if model in MEASURED else [math.nan] * len(SHARES),
         everybody.distances,
         first.distances,
         second.distances,
@@ -141,6 +159,11 @@ def main() -> int:
         metavar="LFW_FOLDER",
         help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
     )
+    parser.add_argument(
+        "--embedder",
+        action="append",
+        help="measure this one, or the model card, beside dlib's; may be given again; default: all",
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
     given = os.environ.get("USHER_TEST_DATA")
@@ -151,21 +174,20 @@ def main() -> int:
     photographs = photographs_under(folder)
     if not photographs:
         parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
-    descriptors = describe(photographs, make_pipeline())
-    everybody = quantiles(descriptors)
-    first, second = (quantiles(half) for half in halves(descriptors))
-    show(everybody, first, second)
+    names = [DLIB, *(arguments.embedder or (name for name in EMBEDDERS if name != DLIB))]
+    by_model = describe(photographs, [make_pipeline(embedder=name) for name in names])
+    measured = {}
+    for model, descriptors in by_model.items():
+        everybody = quantiles(descriptors)
+        first, second = (quantiles(half) for half in halves(descriptors))
+        show(model, everybody, first, second)
+        found = {"all": everybody, "first_half": first, "second_half": second}
+        measured[model] = {name: asdict(value) for name, value in found.items()}
+        loosest = equal_loosest(by_model[RAW], descriptors)
+        print(f"{loosest:.3f} accepts as many as {MEASURED[RAW].loosest} of {RAW}\n")
     if arguments.json:
-        measured = {"all": everybody, "first_half": first, "second_half": second}
-        print(
-            json.dumps(
-                {
-                    "shares": IMPOSTOR_SHARE,
-                    "without_a_face": len(photographs) - len(descriptors.names),
-                    **{name: asdict(value) for name, value in measured.items()},
-                }
-            )
-        )
+        without = len(photographs) - len(by_model[RAW].names)
+        print(json.dumps({"shares": SHARES, "without_a_face": without, **measured}))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The command line. Each command is loaded when it is asked for.
 
 So `usher detect` runs where only the detector's packages are installed, and `--help` is quick.
-This module and `usher.up` are the outermost layer: nothing imports them.
+This module and `usher.commands` are the outermost layer: nothing imports them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ class _Lazy(NamedTuple):
 
 
 _COMMANDS = {
-    "up": _Lazy("usher.up", "all", "Run everything on this machine."),
+    "up": _Lazy("usher.commands.up", "all", "Run everything on this machine."),
+    "enrol": _Lazy("usher.commands.enrol", "all", "Add people from a folder of photographs."),
+    "annotate": _Lazy("usher.commands.annotate", "vision", "Write names and boxes into a video."),
+    "doctor": _Lazy("usher.commands.doctor", "all", "Check what is installed, and the networks."),
     "detect": _Lazy("services.detector.command", "detector", "Find faces and upload them."),
     "api": _Lazy("services.api.command", "api", "Serve the REST API and the panel."),
     "classify": _Lazy("services.classifier.command", "classifier", "Say who each face is."),

@@ -1,4 +1,4 @@
-"""The typed HTTP client of our own REST API, for the detector, the notifier and `usher up`."""
+"""The typed HTTP client of our own REST API, for the detector, the notifier and commands."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from pydantic import BaseModel
 from usher.domain import errors
 from usher.wire import (
     API_PREFIX,
+    CSRF_HEADER,
     IDEMPOTENCY_HEADER,
     Alert,
     AlertClaim,
     AlertSettlement,
     Body,
     ClaimedAlert,
+    Credentials,
     Detection,
     DetectionAccepted,
     DetectionMetadata,
+    Face,
     Health,
     Page,
     Person,
+    PersonCreate,
     PersonUpdate,
+    Session,
     Stats,
 )
 
@@ -50,7 +55,7 @@ class UsherClient:
     api_url
         Where the API listens, such as `http://127.0.0.1:8000`.
     key
-        A device's or the notifier's key, sent as a bearer token.
+        A device's or the notifier's key, sent as a bearer token. Without one, `sign_in`.
     timeout_s
         For connecting and for each read.
     transport
@@ -91,6 +96,24 @@ class UsherClient:
     def close(self) -> None:
         self._http.close()
 
+    def sign_in(self, username: str, password: str) -> Session:
+        """Act as a user from now on, until `sign_out`.
+
+        Raises
+        ------
+        NotAuthenticated
+            If the name or the password is wrong.
+        """
+        credentials = Credentials(username=username, password=password)
+        session = self._send(Session, "POST", "/session", credentials)
+        self._http.headers[CSRF_HEADER] = session.csrf_token
+        return session
+
+    def sign_out(self) -> None:
+        """End the session."""
+        self._request("DELETE", "/session")
+        del self._http.headers[CSRF_HEADER]
+
     def upload_detection(
         self, image: bytes, metadata: DetectionMetadata, *, idempotency_key: str
     ) -> DetectionAccepted:
@@ -121,8 +144,40 @@ class UsherClient:
     def person(self, person_id: str) -> Person:
         return self._get(Person, f"/persons/{person_id}")
 
+    def create_person(self, new: PersonCreate) -> Person:
+        """Add somebody known. Two may have one name."""
+        return self._send(Person, "POST", "/persons", new)
+
     def update_person(self, person_id: str, update: PersonUpdate) -> Person:
         return self._send(Person, "PATCH", f"/persons/{person_id}", update)
+
+    def delete_person(self, person_id: str) -> None:
+        """Delete a person with everything that is theirs. For good."""
+        self._request("DELETE", f"/persons/{person_id}")
+
+    def faces(self, person_id: str) -> list[Face]:
+        """What a person is recognised by."""
+        return self._get(Page[Face], f"/persons/{person_id}/faces").items
+
+    def face_image(self, face: Face) -> bytes:
+        """The picture of a reference, as JPEG."""
+        return self._request("GET", f"/persons/{face.person_id}/faces/{face.id}/image").content
+
+    def enrol_face(self, person_id: str, photograph: bytes) -> Face:
+        """Add a photograph (JPEG, PNG or WebP) of a person's one face.
+
+        Raises
+        ------
+        InvalidInput
+            If it cannot be used; the message says why.
+        """
+        files = {"image": ("photograph", photograph)}
+        path = f"/persons/{person_id}/faces"
+        return Face.model_validate_json(self._request("POST", path, files=files).content)
+
+    def remove_face(self, face: Face) -> None:
+        """Stop recognising a person by this face."""
+        self._request("DELETE", f"/persons/{face.person_id}/faces/{face.id}")
 
     def alerts(self, *, limit: int = 50, **filters: str) -> Page[Alert]:
         return self._get(Page[Alert], "/alerts", {"limit": limit, **filters})

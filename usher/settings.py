@@ -42,6 +42,14 @@ class Settings(BaseSettings):
         None, description="Folder of built networks; without it the account's own cache."
     )
 
+    # Description of faces
+    embedder: str | None = Field(
+        None,
+        pattern=r"^(dlib-crops|dlib-mirrored|dlib|.+\.toml)$",
+        description="How a face becomes a vector, or a model card; not set: dlib-crops, or dlib "
+        "where the identity rule is fixed.",
+    )
+
     # Services that talk to the API
     api_url: str = "http://127.0.0.1:8000"
     api_key: SecretStr | None = Field(None, description="A device's or the notifier's key.")
@@ -51,8 +59,21 @@ class Settings(BaseSettings):
     identity_budget: float = Field(
         0.01, gt=0, lt=0.5, description="Share of strangers that may be called by a name (FPIR)."
     )
-    identity_fixed_distance: float = Field(0.6, gt=0, lt=2)
+    identity_fixed_distance: float | None = Field(
+        None,
+        gt=0,
+        lt=2,
+        description="Not set: 0.6, or with another embedder than dlib what accepts as many.",
+    )
     visit_gap_s: float = Field(300.0, gt=0, description="Quiet seconds that end a visit.")
+
+    @property
+    def embedder_name(self) -> str:
+        """The embedder to use: the classic distance of the fixed rule belongs to raw descriptors.
+
+        One that was chosen is kept, whatever the rule.
+        """
+        return self.embedder or ("dlib" if self.identity_rule == "fixed" else "dlib-crops")
 
 
 Kind = TypeVar("Kind", bound=Settings)

@@ -12,15 +12,21 @@ import typer
 
 from services.classifier.worker import make_worker
 from usher.domain.errors import ConfigurationError
+from usher.identity.calibrate import make_rule
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected
+from usher.storage.references import count_of_other_models
 from usher.storage.schema import prepare
 from usher.vision.pipeline import make_pipeline
 from usher.vision.runtime import Runtime
 
 app = typer.Typer()
 log = structlog.get_logger()
+
+OTHER_MODELS = (
+    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
+)
 
 
 @app.command()
@@ -47,10 +53,19 @@ async def _work(settings: Settings) -> None:
     runtime = Runtime(
         threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
-    pipeline = await asyncio.to_thread(make_pipeline, runtime)
+    pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
+    rule = make_rule(
+        settings.identity_rule,
+        model=pipeline.model_id,
+        impostors=pipeline.impostors,
+        budget=settings.identity_budget,
+        fixed_distance=settings.identity_fixed_distance,
+    )
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)
+        if others := await count_of_other_models(database, pipeline.model_id):
+            log.warning(OTHER_MODELS, references=others, model=pipeline.model_id)
         log.info("ready", model=pipeline.model_id)
-        await make_worker(settings, database, pipeline).run(stop)
+        await make_worker(settings, database, pipeline, rule).run(stop)
     log.info("stopped")

@@ -16,7 +16,7 @@ from services.classifier.assigning import AssigningStage
 from services.classifier.embedding import EmbeddingStage
 from usher.domain.identifiers import new_id
 from usher.domain.records import UNFINISHED
-from usher.identity.calibrate import make_rule
+from usher.identity.calibrate import Rule
 from usher.settings import Settings
 from usher.storage.changes import changes
 from usher.storage.crops import CropStore
@@ -130,7 +130,9 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
             return
 
 
-def make_worker(settings: Settings, database: Database, pipeline: FacePipeline) -> Worker:
+def make_worker(
+    settings: Settings, database: Database, pipeline: FacePipeline, rule: Rule
+) -> Worker:
     """Build a worker with all that it works with."""
     detections = Detections(database)
     return Worker(
@@ -141,11 +143,7 @@ def make_worker(settings: Settings, database: Database, pipeline: FacePipeline) 
             people=People(database),
             identity=Identity(database, visit_gap_s=settings.visit_gap_s),
             leases=Leases(database),
-            rule=make_rule(
-                settings.identity_rule,
-                budget=settings.identity_budget,
-                fixed_distance=settings.identity_fixed_distance,
-            ),
+            rule=rule,
             model=pipeline.model_id,
             owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
         ),

@@ -14,7 +14,7 @@ from services.detector.crops import make_upload
 from services.detector.sources import Frame, Source, open_source
 from services.detector.uploader import Sink, UploadQueue
 from usher.client import UsherClient
-from usher.domain.errors import UsherError
+from usher.domain.errors import InvalidImage, UsherError
 from usher.vision.detectors import FaceDetector, make_detector
 
 log = structlog.get_logger()
@@ -111,7 +111,12 @@ def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
 
 def put_faces(frame: Frame, detector: FaceDetector, sink: Sink, config: DetectorConfig) -> None:
     """Put a crop of each face of one frame into the sink."""
-    for index, face in enumerate(detector.detect(frame.image_rgb)):
+    try:
+        faces = detector.detect(frame.image_rgb)
+    except InvalidImage as error:
+        log.warning("a frame was left out", frame=frame.index, reason=str(error))
+        return
+    for index, face in enumerate(faces):
         sink.put(
             make_upload(
                 frame, face, face_index=index, camera_id=config.camera_id, margin=config.margin

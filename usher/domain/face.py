@@ -75,9 +75,25 @@ class FaceQuality:
         Whether nothing stands in `reasons`.
     reasons
         What is wrong, in words for a person: `face too small: 31 px, at least 40`.
+    probability
+        The estimated probability, 0 to 1, that the face is recognised.
+    outside, clipped, contrast, yaw, pitch, roll_deg
+        As `usher.vision.quality.Measures` and `Pose` define them.
+    detector_score
+        The detector's own confidence, where one gave it: comparable within one detector only.
+
+    What a record from before it was measured lacks is None.
     """
 
     size_px: int
     sharpness: float
     acceptable: bool
     reasons: tuple[str, ...] = ()
+    probability: float | None = None
+    outside: float | None = None
+    clipped: float | None = None
+    contrast: float | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    roll_deg: float | None = None
+    detector_score: float | None = None

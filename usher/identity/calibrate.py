@@ -1,29 +1,61 @@
 """From a share of strangers that may be called by a name to a distance.
 
-First form: the prior alone. How far apart faces of different people lie was measured once, with
-`bench/impostors.py`, and the threshold follows from it and the number of references compared with.
+First form: the prior alone. How far apart faces of different people lie was measured once for each
+model, with `bench/impostors.py`, and the threshold follows from it and the number of references
+compared with.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect
-from collections.abc import Sequence
 from typing import Protocol
 
-LOOSEST_DISTANCE = 0.6
-"""No rule accepts more than dlib's own recommendation for its descriptor."""
+from usher.domain.errors import ConfigurationError
+from usher.domain.impostors import ImpostorDistances
 
-# Euclidean distance between raw dlib descriptors below which this share of pairs of different
-# people lies: 6,848,158 pairs of 3,708 photographs of 1,711 people, the development half of
-# Labeled Faces in the Wild (View 1, test), HOG faces, 5-point chips. Halves of the people agree
-# within 0.014 down to a share of 1e-5. Beyond its ends the table goes on as along its first and its
-# last step; nothing was measured there.
-IMPOSTOR_SHARE = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-IMPOSTOR_DISTANCE = (
-    0.371, 0.393, 0.414, 0.445, 0.478, 0.509, 0.545, 0.578, 0.615, 0.653, 0.705,
-)  # fmt: skip
-_LOG_SHARE = tuple(math.log(share) for share in IMPOSTOR_SHARE)
+_SHARES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+# 6,814,941 pairs of 3,699 photographs of 1,707 people, the development half of Labeled Faces in the
+# Wild (View 1, test), HOG faces, 5-point chips: `python bench/impostors.py`.
+MEASURED = {
+    # Halves of the people agree within 0.015 down to a share of 1e-5. The loosest is dlib's own
+    # recommendation for its descriptor.
+    "dlib-resnet-v1": ImpostorDistances(
+        _SHARES,
+        (0.373, 0.393, 0.416, 0.446, 0.478, 0.509, 0.546, 0.578, 0.616, 0.654, 0.705),
+        loosest=0.6,
+    ),
+    # Halves agree within 0.015 down to 1e-5. The loosest accepts as large a share of the pairs as
+    # 0.6 does of raw descriptors: 0.61%.
+    "dlib-resnet-v1-mirrored": ImpostorDistances(
+        _SHARES,
+        (0.262, 0.279, 0.299, 0.320, 0.340, 0.358, 0.380, 0.400, 0.424, 0.450, 0.486),
+        loosest=0.414,
+    ),
+    # Halves agree within 0.019 down to 1e-5; the loosest as above.
+    "dlib-resnet-v1-crops": ImpostorDistances(
+        _SHARES,
+        (0.246, 0.264, 0.286, 0.309, 0.328, 0.346, 0.366, 0.386, 0.410, 0.436, 0.472),
+        loosest=0.400,
+    ),
+}
+"""By model id: what was measured. A rule can be given a table of one's own instead."""
+
+
+def impostors_of(model: str) -> ImpostorDistances:
+    """What was measured of a model.
+
+    Raises
+    ------
+    ConfigurationError
+        If nothing was.
+    """
+    if model not in MEASURED:
+        raise ConfigurationError(
+            f"no threshold can be told for the model {model}: measure how close its faces of "
+            "different people come, with bench/impostors.py, and give the table beside the model"
+        )
+    return MEASURED[model]
 
 
 class Rule(Protocol):
@@ -49,52 +81,85 @@ class BudgetRule:
     ----------
     budget
         The acceptable false positive identification rate (FPIR), such as 0.01.
+    impostors
+        Of the model whose vectors are compared.
     """
 
-    def __init__(self, budget: float) -> None:
+    def __init__(self, budget: float, impostors: ImpostorDistances) -> None:
         if not 0 < budget < 1:
             raise ValueError("the budget is a share between 0 and 1")
         self._budget = budget
+        self._impostors = impostors
 
     def threshold(self, references: int) -> float:
         share = -math.expm1(math.log1p(-self._budget) / max(references, 1))
-        distance = _along(math.log(share), _LOG_SHARE, IMPOSTOR_DISTANCE)
-        return min(max(distance, 0.0), LOOSEST_DISTANCE)
+        return min(self._impostors.distance_at(share), self._impostors.loosest)
 
     def strangers_accepted(self, distance: float, references: int) -> float:
-        return _strangers_accepted(distance, references)
+        return _strangers_accepted(self._impostors.share_below(distance), references)
 
 
 class FixedRule:
     """The classic rule: one distance, whatever the size of the gallery.
 
-    With 200 people enrolled and 0.6 it calls two thirds of strangers a known person.
+    With 200 people enrolled and 0.6 between raw dlib descriptors it calls two thirds of strangers a
+    known person.
+
+    Parameters
+    ----------
+    distance
+        The largest accepted.
+    impostors
+        Of the model whose vectors are compared.
     """
 
-    def __init__(self, distance: float) -> None:
+    def __init__(
+        self, distance: float, impostors: ImpostorDistances = MEASURED["dlib-resnet-v1"]
+    ) -> None:
         self._distance = distance
+        self._impostors = impostors
 
     def threshold(self, references: int) -> float:
         return self._distance
 
     def strangers_accepted(self, distance: float, references: int) -> float:
-        return _strangers_accepted(distance, references)
+        return _strangers_accepted(self._impostors.share_below(distance), references)
 
 
-def _strangers_accepted(distance: float, references: int) -> float:
-    share = math.exp(min(_along(distance, IMPOSTOR_DISTANCE, _LOG_SHARE), 0.0))
+def _strangers_accepted(share: float, references: int) -> float:
+    """Of strangers, where that share of comparisons accepts."""
     return 1.0 if share == 1 else -math.expm1(references * math.log1p(-share))
 
 
-def _along(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Straight from each point to the next, and straight on beyond the first and the last."""
-    after = min(max(bisect(xs, x), 1), len(xs) - 1)
-    slope = (ys[after] - ys[after - 1]) / (xs[after] - xs[after - 1])
-    return ys[after] + (x - xs[after]) * slope
+def make_rule(
+    name: str,
+    *,
+    model: str,
+    budget: float,
+    fixed_distance: float | None,
+    impostors: ImpostorDistances | None = None,
+) -> Rule:
+    """The rule of that name: `budget` or `fixed`.
 
+    Parameters
+    ----------
+    name
+        `budget` or `fixed`.
+    model
+        The id of the model whose vectors are compared.
+    budget
+        See `BudgetRule`.
+    fixed_distance
+        See `FixedRule`; None: the model's loosest, which is 0.6 for raw dlib descriptors.
+    impostors
+        The model's own table; None: what was measured of it here.
 
-def make_rule(name: str, *, budget: float, fixed_distance: float) -> Rule:
-    """The rule of that name: `budget` or `fixed`."""
+    Raises
+    ------
+    ConfigurationError
+        If there is no table for the model.
+    """
+    impostors = impostors or impostors_of(model)
     if name == "fixed":
-        return FixedRule(fixed_distance)
-    return BudgetRule(budget)
+        return FixedRule(impostors.loosest if fixed_distance is None else fixed_distance, impostors)
+    return BudgetRule(budget, impostors)

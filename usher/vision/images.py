@@ -146,11 +146,24 @@ def resized(image_rgb: RgbImage, scale: float) -> RgbImage:
         Above 0.
     """
     if scale == 1:
-        return np.ascontiguousarray(image_rgb)
+        return contiguous(image_rgb)
     height, width = image_rgb.shape[:2]
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image_rgb, size, interpolation=interpolation), np.uint8)
+
+
+def contiguous(image_rgb: RgbImage) -> RgbImage:
+    """The picture in one piece of memory, for libraries that need it so.
+
+    NumPy calls an array contiguous whatever the strides of a side of one pixel are; dlib does not.
+
+    Parameters
+    ----------
+    image_rgb
+        uint8, (H, W, 3), RGB.
+    """
+    return image_rgb.copy() if 1 in image_rgb.shape else np.ascontiguousarray(image_rgb)
 
 
 def _format_of(data: bytes) -> str:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from usher.domain.errors import NoFaceFound
 from usher.domain.face import DetectedFace, FaceQuality
 from usher.domain.geometry import Box
-from usher.vision.align import CHIP_PX, FaceAligner
+from usher.domain.impostors import ImpostorDistances
+from usher.vision.align import DLIB_CHIP, ChipFormat, FaceAligner
 from usher.vision.detectors import FaceDetector, make_detector
-from usher.vision.embed import Embedder, OnnxEmbedder
+from usher.vision.embed import DLIB_CROPS, Embedder, embed_with_raw, make_embedder
 from usher.vision.images import RgbImage, resized
 from usher.vision.quality import assess
 from usher.vision.runtime import Runtime
@@ -34,7 +35,10 @@ class FaceDescription:
     chip_rgb
         The face aligned: uint8, (150, 150, 3), RGB.
     embedding
-        float32, (128,): the vector of the pipeline's `model_id`.
+        float32, (D,): the vector of the pipeline's `model_id`, to compare with others of it.
+    raw_embedding
+        float32, (D,): the vector of the chip alone, where the embedder averages it with its mirror
+        image's; otherwise the same as `embedding`.
     quality
         Whether the vector may found an identity.
     """
@@ -42,6 +46,7 @@ class FaceDescription:
     box: Box
     chip_rgb: RgbImage
     embedding: NDArray[np.float32]
+    raw_embedding: NDArray[np.float32]
     quality: FaceQuality
 
 
@@ -72,6 +77,11 @@ class FacePipeline:
     def dimension(self) -> int:
         """How many numbers a vector has."""
         return self._embedder.dimension
+
+    @property
+    def impostors(self) -> ImpostorDistances | None:
+        """How close strangers come, where a model of one's own brings its table."""
+        return self._embedder.impostors
 
     def faces_in(self, photo_rgb: RgbImage) -> list[DetectedFace]:
         """The faces of a photograph of any size.
@@ -138,13 +148,24 @@ class FacePipeline:
             If more than half of a box lies outside of its image; `usher.vision.align.check_box`
             tells for one.
         """
-        chips = np.empty((len(faces), CHIP_PX, CHIP_PX, 3), np.uint8)
-        for index, (image_rgb, box) in enumerate(faces):
-            chips[index] = self._aligner.align(image_rgb, box)
-        embeddings = self._embedder.embed(chips)
+        # The first chip is the one that quality is judged by; the embedder may want others.
+        views = self._embedder.views
+        formats = dict.fromkeys((DLIB_CHIP, *views))
+        aligned = [self._aligner.align(image_rgb, box, *formats) for image_rgb, box in faces]
+        chips = {
+            chip: _stacked([face.chips[index] for face in aligned], chip)
+            for index, chip in enumerate(formats)
+        }
+        embeddings, raw = embed_with_raw(self._embedder, *(chips[view] for view in views))
         return [
-            FaceDescription(box, chip_rgb, embedding, assess(image_rgb, box, chip_rgb))
-            for (image_rgb, box), chip_rgb, embedding in zip(faces, chips, embeddings, strict=True)
+            FaceDescription(
+                box,
+                face.chip_rgb,
+                embeddings[index],
+                raw[index],
+                assess(image_rgb, box, face.chip_rgb, face.landmarks),
+            )
+            for index, ((image_rgb, box), face) in enumerate(zip(faces, aligned, strict=True))
         ]
 
     def _faces_at(self, photo_rgb: RgbImage, scale: float) -> list[DetectedFace]:
@@ -152,20 +173,26 @@ class FacePipeline:
         return [face.scaled(1 / scale) for face in faces]
 
 
-def make_pipeline(runtime: Runtime = Runtime()) -> FacePipeline:
+def _stacked(chips: Sequence[RgbImage], chip: ChipFormat) -> NDArray[np.uint8]:
+    """uint8, (N, side, side, 3); N may be 0."""
+    return np.array(chips, np.uint8).reshape(-1, chip.side_px, chip.side_px, 3)
+
+
+def make_pipeline(runtime: Runtime = Runtime(), embedder: str = DLIB_CROPS) -> FacePipeline:
     """The pipeline that the API and the classifier use, its models loaded (about half a second).
 
     Parameters
     ----------
     runtime
         Where the networks run.
+    embedder
+        One of `usher.vision.embed.EMBEDDERS`, or the path of a model card.
 
     Raises
     ------
     ConfigurationError
-        If weights are missing, or the provider does not work here.
+        If there is no embedder of that name, weights are missing, or the provider does not work
+        here.
     """
-    embedder = OnnxEmbedder(runtime)
-    embedder.warm_up()
     detector = make_detector("hog", min_face_px=80, runtime=runtime)
-    return FacePipeline(detector, FaceAligner(), embedder)
+    return FacePipeline(detector, FaceAligner(), make_embedder(embedder, runtime))

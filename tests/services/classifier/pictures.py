@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from usher.domain.geometry import Box
-from usher.vision.align import FaceAligner
+from usher.vision.align import DLIB_CHIP, FaceAligner
 from usher.vision.detectors import make_detector
 from usher.vision.embed import Chips, Embeddings
 from usher.vision.pipeline import FacePipeline
@@ -39,12 +39,15 @@ class ColourEmbedder:
 
     model_id = "colours"
     dimension = 3
+    views = (DLIB_CHIP,)
+    impostors = None
 
     def __init__(self, face_s: float = 0.0) -> None:
         self._face_s = face_s
         self._random = np.random.default_rng()
 
-    def embed(self, chips: Chips) -> Embeddings:
+    def embed(self, *views: Chips) -> Embeddings:
+        (chips,) = views
         time.sleep(len(chips) * self._face_s * self._random.uniform(0.5, 1.5))
         middle = chips[:, 40:110, 40:110].reshape(len(chips), -1, 3)
         return ((middle.mean(axis=1) - 50) / 155 * 2).astype(np.float32)

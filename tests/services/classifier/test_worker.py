@@ -21,7 +21,7 @@ from tests.services.classifier.backlog import Backlog
 from tests.services.classifier.pictures import BOX, colour_pipeline, picture
 from tests.unit.storage.making import GOOD
 from usher.domain.records import DetectionStatus, Embedding
-from usher.identity.calibrate import FixedRule
+from usher.identity.calibrate import BudgetRule, FixedRule, Rule, impostors_of
 from usher.settings import Settings
 from usher.storage import detections as queue
 from usher.storage.database import Database
@@ -30,6 +30,9 @@ from usher.storage.leases import AT_ONCE, Leases
 from usher.storage.people import People
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
+
+RULE = FixedRule(0.5, impostors_of("dlib-resnet-v1"))
+"""For colours."""
 
 
 @pytest.fixture
@@ -48,12 +51,8 @@ def pipeline() -> FacePipeline:
     return colour_pipeline()
 
 
-def new_worker(backlog: Backlog, pipeline: FacePipeline) -> Worker:
-    return make_worker(
-        Settings(data=backlog.data, identity_rule="fixed", identity_fixed_distance=0.5),
-        backlog.database,
-        pipeline,
-    )
+def new_worker(backlog: Backlog, pipeline: FacePipeline, rule: Rule = RULE) -> Worker:
+    return make_worker(Settings(data=backlog.data), backlog.database, pipeline, rule)
 
 
 def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
@@ -62,7 +61,7 @@ def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
         people=People(backlog.database),
         identity=Identity(backlog.database, visit_gap_s=60),
         leases=Leases(backlog.database),
-        rule=FixedRule(0.5),
+        rule=RULE,
         model=model,
         owner=owner,
     )
@@ -93,7 +92,8 @@ class TestOneCrop:
         folder = test_data / "enrol"
         paths = ["barack-obama/1.jpg", "joe-biden/1.jpg", "barack-obama/2.jpg"]
         await backlog.add(*(backlog.new(photograph(folder / path), box=None) for path in paths))
-        async with working(new_worker(backlog, real_pipeline)):
+        rule = BudgetRule(0.01, impostors_of(real_pipeline.model_id))
+        async with working(new_worker(backlog, real_pipeline, rule)):
             await backlog.until_done(within_s=60)
         await backlog.assert_each_counted_once(3)
         assert await backlog.partition() == {frozenset({0, 2}), frozenset({1})}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.identity.faces import MODEL, face, vector
 from usher.domain.records import Confidence, Face
-from usher.identity.calibrate import BudgetRule, FixedRule
+from usher.identity.calibrate import BudgetRule, FixedRule, impostors_of
 from usher.identity.decide import (
     REFERENCES_OF_A_STRANGER,
     Decision,
@@ -17,7 +17,8 @@ from usher.identity.decide import (
 )
 from usher.identity.gallery import Galleries
 
-RULE = FixedRule(0.5)
+IMPOSTORS = impostors_of("dlib-resnet-v1")
+RULE = FixedRule(0.5, IMPOSTORS)
 JUST_WITHIN, JUST_BEYOND = 0.4999, 0.5001
 ADDS, ADDS_NOTHING = 0.2501, 0.2499
 """Both sides of half the threshold."""
@@ -106,12 +107,12 @@ def test_decide_keeps_no_face_of_a_named_person_when_it_would_add_something() ->
 def test_decide_bands_its_confidence_when_strangers_lie_as_close_so_often(
     accepted: float, confidence: Confidence
 ) -> None:
-    distance = BudgetRule(accepted).threshold(1)
+    distance = BudgetRule(accepted, IMPOSTORS).threshold(1)
     found = decide(
         vector(distance, 0),
         acceptable=True,
         galleries=Galleries(MODEL, [face("p-1", [0, 0])]),
-        rule=BudgetRule(0.01),
+        rule=BudgetRule(0.01, IMPOSTORS),
     )
     assert isinstance(found, Recognised)
     assert found.confidence is confidence
@@ -123,6 +124,6 @@ def test_decide_is_sure_when_a_large_gallery_holds_the_very_picture() -> None:
         vector(2, 0),
         acceptable=True,
         galleries=Galleries(MODEL, crowd),
-        rule=BudgetRule(0.01),
+        rule=BudgetRule(0.01, IMPOSTORS),
     )
     assert found == Recognised("p-0", Confidence.HIGH)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usher.domain.errors import ConfigurationError
+from usher.domain.errors import ConfigurationError, InvalidImage
 from usher.vision.detectors import make_detector
-from usher.vision.detectors.hog import HogDetector
+from usher.vision.detectors.hog import LONGEST_SIDE_PX, HogDetector
 from usher.vision.images import RgbImage, resized
 
 from .conftest import photograph
@@ -58,3 +58,10 @@ def test_hog_finds_none_in_a_blank_frame(shape: tuple[int, int]) -> None:
     for min_face_px in (20, 80, 500):
         frame_rgb = np.zeros((*shape, 3), np.uint8)
         assert HogDetector(min_face_px=min_face_px).detect(frame_rgb) == []
+
+
+def test_hog_refuses_frames_on_which_dlib_would_end_the_process() -> None:
+    detector = HogDetector(min_face_px=80)
+    assert detector.detect(np.zeros((20, LONGEST_SIDE_PX, 3), np.uint8)) == []
+    with pytest.raises(InvalidImage, match="too long for the hog detector"):
+        detector.detect(np.zeros((20, LONGEST_SIDE_PX + 1, 3), np.uint8))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from usher.domain.errors import InvalidImage, NoFaceFound
 from usher.domain.geometry import Box
 from usher.vision.images import RgbImage, resized
-from usher.vision.pipeline import FacePipeline
+from usher.vision.pipeline import FacePipeline, make_pipeline
+from usher.vision.runtime import Runtime
 
 from .conftest import photograph
 
@@ -111,8 +112,10 @@ def test_describe_puts_photographs_of_one_person_closer_than_of_two(
     assert all(face.quality.acceptable for face in (obama, obama_again, biden))
     same = np.linalg.norm(obama.embedding - obama_again.embedding)
     different = np.linalg.norm(obama.embedding - biden.embedding)
-    assert same < 0.5
-    assert different > 0.7
+    assert same < 0.35
+    assert different > 0.5
+    assert np.linalg.norm(obama.raw_embedding - obama_again.raw_embedding) < 0.5
+    assert np.linalg.norm(obama.raw_embedding - biden.raw_embedding) > 0.7
 
 
 def test_describe_many_gives_what_describe_gives_one_by_one(
@@ -126,10 +129,24 @@ def test_describe_many_gives_what_describe_gives_one_by_one(
         assert one.quality == other.quality
         assert np.array_equal(one.chip_rgb, other.chip_rgb)
         assert np.allclose(one.embedding, other.embedding, atol=1e-6)
+        assert np.allclose(one.raw_embedding, other.raw_embedding, atol=1e-6)
 
 
 def test_describe_many_gives_nothing_for_nothing(pipeline: FacePipeline) -> None:
     assert pipeline.describe_many([]) == []
+
+
+def test_raw_vectors_are_those_of_a_raw_pipeline(
+    pipeline: FacePipeline, runtime: Runtime, two_people_rgb: RgbImage
+) -> None:
+    raw = make_pipeline(runtime, "dlib")
+    boxes = [face.box for face in pipeline.faces_in(two_people_rgb)]
+    assert (raw.model_id, pipeline.model_id) == ("dlib-resnet-v1", "dlib-resnet-v1-crops")
+    for one, other in zip(
+        raw.describe(two_people_rgb, boxes), pipeline.describe(two_people_rgb, boxes), strict=True
+    ):
+        assert np.allclose(one.embedding, other.raw_embedding, rtol=0, atol=1e-6)
+        assert np.array_equal(one.embedding, one.raw_embedding)
 
 
 @settings(max_examples=40, deadline=None)

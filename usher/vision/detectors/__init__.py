@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 from usher.domain.errors import ConfigurationError
 from usher.domain.face import DetectedFace
+from usher.vision.cards import is_card
 from usher.vision.images import RgbImage
+from usher.vision.own_models import CardDetector
 from usher.vision.runtime import Runtime
 
 
@@ -51,7 +54,7 @@ def make_detector(
     Parameters
     ----------
     name
-        One of `DETECTORS`; each module says when to choose it.
+        One of `DETECTORS`, whose modules say when to choose it, or the path of a model card.
     min_face_px
         The smallest face to look for, in pixels of the frame.
     score_threshold
@@ -64,8 +67,14 @@ def make_detector(
     ConfigurationError
         If there is none of that name, it cannot find faces that small, or its model is missing.
     """
+    if is_card(name):
+        return CardDetector(
+            Path(name), min_face_px=min_face_px, score_threshold=score_threshold, runtime=runtime
+        )
     if name not in DETECTORS:
-        raise ConfigurationError(f"no detector {name!r}: choose one of {', '.join(DETECTORS)}")
+        raise ConfigurationError(
+            f"no detector {name!r}: choose one of {', '.join(DETECTORS)}, or a model card (.toml)"
+        )
     kind = getattr(import_module(f"{__name__}.{name}"), DETECTORS[name])
     detector: FaceDetector = kind(
         min_face_px=min_face_px,

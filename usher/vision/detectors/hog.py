@@ -6,7 +6,7 @@ import threading
 
 import dlib
 
-from usher.domain.errors import ConfigurationError
+from usher.domain.errors import ConfigurationError, InvalidImage
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.vision.images import RgbImage, resized
@@ -15,6 +15,8 @@ from usher.vision.runtime import Runtime
 WINDOW_PX = 80
 """The side of the sliding window: the smallest face that is found in a frame as it is."""
 MIN_FACE_PX = 20
+LONGEST_SIDE_PX = 16_384
+"""dlib's code writes past its memory on frames some 80,000 pixels wide, and ends the process."""
 
 
 class HogDetector:
@@ -56,9 +58,21 @@ class HogDetector:
         self._lock = threading.Lock()
 
     def detect(self, frame_rgb: RgbImage) -> list[DetectedFace]:
-        """See `FaceDetector.detect`."""
+        """See `FaceDetector.detect`.
+
+        Raises
+        ------
+        InvalidImage
+            If a side of the frame, as it is searched, is longer than 16,384 pixels.
+        """
         if frame_rgb.size == 0:
             return []
+        if max(frame_rgb.shape[:2]) * self._scale > LONGEST_SIDE_PX:
+            height, width = frame_rgb.shape[:2]
+            raise InvalidImage(
+                f"a frame of {width}x{height} pixels is too long for the hog detector with "
+                f"min_face_px {round(WINDOW_PX / self._scale)}: raise that, or cut the frame up"
+            )
         searched_rgb = resized(frame_rgb, self._scale)
         with self._lock:
             rectangles, scores, _ = self._hog.run(searched_rgb, 0, self._score_threshold)

@@ -54,17 +54,17 @@ _LARGEST_BAND_PX = 1 << 22
 class MmodDetector:
     """Finds faces of 80 pixels and more; `docs/detectors.md` has its recall beside the others'.
 
-    Choose it where a missed face costs more than time, and faces are large, or an accelerator is
-    there. In a frame as it is, with `min_face_px` 80, it finds faces whose box is 80 pixels wide or
-    more, 60 of 60 from LFW's development list; at 70 pixels it still found 58, boxed too wide, at
-    60 pixels 28, at 50 pixels 2. Boxes are square and their sides go in steps of 1.2.
+    Choose it where a missed face costs more than time: photographs, a frame now and then. In a
+    frame as it is, with `min_face_px` 80, it finds faces whose box is 80 pixels wide or more, 60 of
+    60 from LFW's development list; at 70 pixels it still found 58, boxed too wide, at 60 pixels 28,
+    at 50 pixels 2. Boxes are square and their sides go in steps of 1.2.
 
     Where `min_face_px` is 80 the boxes are those of dlib's own `cnn_face_detection_model_v1`, and
     the scores within 1e-4; frames less than 30 pixels wide aside, whose levels overlap. A frame of
-    640 by 480 took 130 ms where dlib's took 3,300 (medians, on two cores that other programs kept
-    busy). The cost grows with the frame's area and falls with the square of `min_face_px`. So does
-    the memory: 12 bytes for each of 3.8 pixels that one of the frame becomes with all levels, and
-    up to 250 MB for the network, 780 MB in all for 4000 by 3000.
+    640 by 480 took 35 ms where dlib's took 1,220 (the best of four, on two cores). The cost grows
+    with the frame's area and falls with the square of `min_face_px`. So does the memory: 12 bytes
+    for each of 3.8 pixels that one of the frame becomes with all levels, and up to 250 MB for the
+    network, 780 MB in all for 4000 by 3000.
 
     Parameters
     ----------

@@ -1,0 +1,1 @@
+"""The commands of no single service, each loaded when it is asked for."""
