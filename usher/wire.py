@@ -199,6 +199,9 @@ class Quality(Resource):
     acceptable: bool
     size_px: int
     sharpness: float
+    probability: float | None = Field(
+        None, description="Estimated probability that the face is recognised."
+    )
     reasons: list[str]
 
 

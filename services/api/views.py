@@ -25,6 +25,7 @@ def quality_view(quality: FaceQuality) -> wire.Quality:
         acceptable=quality.acceptable,
         size_px=quality.size_px,
         sharpness=round(quality.sharpness, 3),
+        probability=None if quality.probability is None else round(quality.probability, 3),
         reasons=list(quality.reasons),
     )
 

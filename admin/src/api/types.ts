@@ -53,6 +53,7 @@ export type Quality = {
   acceptable: boolean;
   size_px: number;
   sharpness: number;
+  probability: number | null;
   reasons: string[];
 };
 export type Detection = {

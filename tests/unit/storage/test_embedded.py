@@ -170,13 +170,14 @@ class TestRunning:
         self, server: EmbeddedServer
     ) -> None:
         async with service(server) as client:
-            await client.test_slow.people.insert_one({"name": "Canary", "count": 1_500_000})
+            people = [{"name": "Canary", "count": 1_500_000} for _ in range(10)]
+            await client.test_slow.people.insert_many(people)
             numbers = {"$range": [0, "$count"]}
             total = {
                 "$reduce": {"input": numbers, "initialValue": 0, "in": {"$add": [1, "$$this"]}}
             }
             began = time.monotonic()
-            await client.test_slow.people.find_one({"name": "Canary", "$expr": {"$gt": [total, 0]}})
+            await client.test_slow.people.find_one({"name": "Canary", "$expr": {"$lt": [total, 0]}})
             assert time.monotonic() - began > 0.1
         assert "Canary" not in server.log_path.read_text()
 
