@@ -338,7 +338,7 @@ async def test_delete_says_what_goes_and_removes_the_person(
 
 
 async def test_device_key_is_shown_once(page: Page) -> None:
-    await page.get_by_role("link", name="Devices").click()
+    await page.get_by_role("navigation").get_by_role("link", name="Devices").click()
     await page.get_by_role("button", name="New key").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name").fill("Back door")
