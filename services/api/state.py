@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from services.api.hub import Hub
 from services.api.metrics import Metrics
@@ -25,7 +24,6 @@ from usher.storage.database import Database
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.people import People
-from usher.storage.references import count_of_other_models
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -35,9 +33,6 @@ _SWEEP_EVERY_S = 3600.0
 _ORPHAN_AGE_S = 3600.0
 _SWEEP_BATCH = 500
 _CANCEL_AGAIN_S = 0.5
-OTHER_MODELS = (
-    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +114,6 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     work = [
         asyncio.create_task(state.hub.run(), name="events"),
         asyncio.create_task(_sweep_for_ever(state), name="sweep"),
-        asyncio.create_task(warn_of_other_models(state), name="references"),
     ]
     try:
         yield state
@@ -135,18 +129,6 @@ async def _end(work: Collection[asyncio.Task[None]]) -> None:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
     await asyncio.gather(*work, return_exceptions=True)
-
-
-async def warn_of_other_models(state: State) -> None:
-    """Say so where people cannot be recognised because their references are another model's."""
-    model = state.pipeline.model_id
-    try:
-        others = await count_of_other_models(state.database, model)
-    except PyMongoError as error:
-        log.warning("references of other models were not counted", error=str(error))
-        return
-    if others:
-        log.warning(OTHER_MODELS, references=others, model=model)
 
 
 async def _sweep_for_ever(state: State) -> None:

@@ -16,17 +16,13 @@ from usher.identity.calibrate import make_rule
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected
-from usher.storage.references import count_of_other_models
+from usher.storage.references import warn_of_other_models
 from usher.storage.schema import prepare
 from usher.vision.pipeline import make_pipeline
 from usher.vision.runtime import Runtime
 
 app = typer.Typer()
 log = structlog.get_logger()
-
-OTHER_MODELS = (
-    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
-)
 
 
 @app.command()
@@ -64,8 +60,7 @@ async def _work(settings: Settings) -> None:
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)
-        if others := await count_of_other_models(database, pipeline.model_id):
-            log.warning(OTHER_MODELS, references=others, model=pipeline.model_id)
+        await warn_of_other_models(database, pipeline.model_id)
         log.info("ready", model=pipeline.model_id)
         await make_worker(settings, database, pipeline, rule).run(stop)
     log.info("stopped")

@@ -79,8 +79,6 @@ class FaceQuality:
         The estimated probability, 0 to 1, that the face is recognised.
     outside, clipped, contrast, yaw, pitch, roll_deg
         As `usher.vision.quality.Measures` and `Pose` define them.
-    detector_score
-        The detector's own confidence, where one gave it: comparable within one detector only.
 
     What a record from before it was measured lacks is None.
     """
@@ -96,4 +94,3 @@ class FaceQuality:
     yaw: float | None = None
     pitch: float | None = None
     roll_deg: float | None = None
-    detector_score: float | None = None

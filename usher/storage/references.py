@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
+
 from usher.storage.database import Database
 
+log = structlog.get_logger()
 
-async def count_of_other_models(database: Database, model: str) -> int:
-    """How many references no gallery of that model compares with: they are another's vectors."""
-    faces = database["faces"]
-    return await faces.count_documents({"embedding.model": {"$ne": model}})
+OTHER_MODELS = (
+    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
+)
+
+
+async def warn_of_other_models(database: Database, model: str) -> None:
+    """Log how many references no gallery of that model compares with, if there are any."""
+    others = await database["faces"].count_documents({"embedding.model": {"$ne": model}})
+    if others:
+        log.warning(OTHER_MODELS, references=others, model=model)

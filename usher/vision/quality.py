@@ -140,7 +140,6 @@ def assess(
     box: Box,
     chip_rgb: RgbImage,
     landmarks: EyesAndNose | None = None,
-    detector_score: float | None = None,
 ) -> FaceQuality:
     """Judge whether a face may found an identity.
 
@@ -154,9 +153,6 @@ def assess(
         The same face aligned: uint8, (150, 150, 3), RGB.
     landmarks
         float32, (5, 2), of `AlignedFace`; without them the pose counts as one from the front.
-    detector_score
-        Kept beside the measures. It does not count: scores compare within one detector only, and a
-        face may come with a box that no detector of ours gave.
     """
     measures = measure(image_rgb, box, chip_rgb, landmarks)
     reasons = reasons_against(measures)
@@ -173,7 +169,6 @@ def assess(
         yaw=pose.yaw if pose else None,
         pitch=pose.pitch if pose else None,
         roll_deg=pose.roll_deg if pose else None,
-        detector_score=detector_score,
     )
 
 

@@ -1,19 +1,25 @@
-"""References as a whole."""
+"""References of another model are left out, and the log says so."""
 
 from __future__ import annotations
 
+import pytest
+from structlog.testing import capture_logs
+
 from usher.storage.database import Database
-from usher.storage.references import count_of_other_models
+from usher.storage.references import OTHER_MODELS, warn_of_other_models
 
 
-async def test_references_of_other_models_are_counted(prepared: Database) -> None:
-    assert await count_of_other_models(prepared, "new") == 0
-    models = ["new", "old", "old", "older"]
-    await prepared["faces"].insert_many(
-        [
-            {"_id": str(index), "person_id": "p-1", "embedding": {"model": model}}
-            for index, model in enumerate(models)
-        ]
-    )
-    assert await count_of_other_models(prepared, "new") == 3
-    assert await count_of_other_models(prepared, "old") == 2
+@pytest.mark.parametrize(("models", "others"), [([], 0), (["new"], 0), (["new", "old", "old"], 2)])
+async def test_references_of_other_models_are_counted_in_the_log(
+    prepared: Database, models: list[str], others: int
+) -> None:
+    faces = [
+        {"_id": str(index), "person_id": "p-1", "embedding": {"model": model}}
+        for index, model in enumerate(models)
+    ]
+    if faces:
+        await prepared["faces"].insert_many(faces)
+    with capture_logs() as logs:
+        await warn_of_other_models(prepared, "new")
+    told = [(entry["event"], entry["references"], entry["log_level"]) for entry in logs]
+    assert told == ([(OTHER_MODELS, others, "warning")] if others else [])

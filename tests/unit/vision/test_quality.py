@@ -124,7 +124,7 @@ def test_exposure_counts_both_ends_of_the_grey_levels() -> None:
 def test_assess_is_finite_and_refuses_a_face_of_one_colour(grey: int) -> None:
     chip = np.full((150, 150, 3), grey, np.uint8)
     same_point = np.full((5, 2), 7, np.float32)
-    quality = assess(IMAGE, Box(0, 0, 1, 1), chip, same_point, -0.3)
+    quality = assess(IMAGE, Box(0, 0, 1, 1), chip, same_point)
     assert not quality.acceptable
     numbers = [value for value in astuple(quality) if isinstance(value, float)]
     assert len(numbers) == 9
@@ -132,7 +132,7 @@ def test_assess_is_finite_and_refuses_a_face_of_one_colour(grey: int) -> None:
 
 
 def test_quality_is_stored_as_plain_numbers_and_an_old_record_still_loads() -> None:
-    quality = assess(IMAGE, Box(0, 0, 90, 90), NOISE, np.eye(5, 2, dtype=np.float32), 0.7)
+    quality = assess(IMAGE, Box(0, 0, 90, 90), NOISE, np.eye(5, 2, dtype=np.float32))
     stored = plain(quality)
     assert {type(value) for value in stored.values()} <= {int, float, bool, list}
     assert FaceQuality(**{**stored, "reasons": tuple(stored["reasons"])}) == quality
