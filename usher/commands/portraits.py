@@ -10,7 +10,7 @@ there are put aside before.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from usher.commands.clips import Clip
 from usher.domain.errors import InvalidImage, NoFaceFound
-from usher.domain.face import DetectedFace
 from usher.identity.calibrate import Rule
 from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
 from usher.vision.pipeline import FaceDescription, FacePipeline
@@ -38,7 +37,6 @@ _USUAL_GALLERY = 200
 """References that a place has, by order of magnitude; the threshold follows from them."""
 _RIVAL = 0.5
 """A second person in so many of the first one's frames makes it unclear who is meant."""
-_CLEARLY_LARGER = 2.0
 _JPEG_QUALITY = 95
 
 
@@ -74,7 +72,7 @@ def describe_photograph(data: bytes, pipeline: FacePipeline) -> FaceDescription:
         If it cannot be decoded, shows several people, or its face cannot be recognised again.
     """
     photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
-    return _describe(photo_rgb, pipeline)
+    return pipeline.portrait(photo_rgb)
 
 
 def choose_portraits(
@@ -227,22 +225,3 @@ def _portrait(frame_rgb: RgbImage, pipeline: FacePipeline) -> Portrait | None:
         return Portrait(jpeg, describe_photograph(jpeg, pipeline))
     except (NoFaceFound, InvalidImage):
         return None
-
-
-def _describe(photo_rgb: RgbImage, pipeline: FacePipeline) -> FaceDescription:
-    face = _the_one_meant(pipeline.faces_in(photo_rgb))
-    (described,) = pipeline.describe_many([(photo_rgb, face.box)])
-    if not described.quality.acceptable:
-        reasons = "; ".join(described.quality.reasons)
-        raise InvalidImage(f"the face cannot be recognised again ({reasons}): use a better picture")
-    return described
-
-
-def _the_one_meant(found: Sequence[DetectedFace]) -> DetectedFace:
-    """The face that a photograph is of, as the API judges it."""
-    if not found:
-        raise NoFaceFound("no face was found: use a photograph that shows one from the front")
-    largest, *others = sorted(found, key=lambda face: face.box.size, reverse=True)
-    if others and others[0].box.size * _CLEARLY_LARGER > largest.box.size:
-        raise InvalidImage(f"the photograph shows {len(found)} faces: cut it down to one")
-    return largest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.domain.errors import NoFaceFound
+from usher.domain.errors import InvalidImage, NoFaceFound
 from usher.domain.face import DetectedFace, FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.impostors import ImpostorDistances
@@ -22,6 +22,9 @@ from usher.vision.runtime import Runtime
 
 DETECTION_SIDE_PX = 1280
 """A photograph's longer side is brought down to this before faces are looked for."""
+
+_CLEARLY_LARGER = 2.0
+"""In a photograph of one person, the face meant is at least so many times the others' size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +126,37 @@ class FacePipeline:
         height, width = image_rgb.shape[:2]
         middle = (width / 2, height / 2)
         return min(faces, key=lambda face: math.dist(face.box.centre, middle))
+
+    def portrait(self, photo_rgb: RgbImage) -> FaceDescription:
+        """The one face that a photograph is of, described, and good enough to be recognised by.
+
+        Somebody in the background does not count: the face must be twice as large as any other.
+
+        Parameters
+        ----------
+        photo_rgb
+            uint8, (H, W, 3), RGB.
+
+        Raises
+        ------
+        NoFaceFound
+            If the photograph shows none.
+        InvalidImage
+            If it shows several that may be meant, or the face is too poor.
+        """
+        found = self.faces_in(photo_rgb)
+        if not found:
+            raise NoFaceFound("no face was found: use a photograph that shows one from the front")
+        largest, *others = sorted(found, key=lambda face: face.box.size, reverse=True)
+        if others and others[0].box.size * _CLEARLY_LARGER > largest.box.size:
+            raise InvalidImage(f"the photograph shows {len(found)} faces: cut it down to one")
+        (described,) = self.describe(photo_rgb, [largest.box])
+        if not described.quality.acceptable:
+            reasons = "; ".join(described.quality.reasons)
+            raise InvalidImage(
+                f"the face cannot be recognised again ({reasons}): use a better picture"
+            )
+        return described
 
     def describe(self, image_rgb: RgbImage, boxes: Sequence[Box]) -> list[FaceDescription]:
         """Describe faces of one image: `describe_many` for each of `boxes`."""

@@ -23,8 +23,8 @@ from services.api.state import State
 from services.api.uploads import read_upload
 from services.api.views import face_view, one_person_view, person_views
 from usher import wire
-from usher.domain.errors import Conflict, InvalidImage, NoFaceFound, NotFound
-from usher.domain.face import DetectedFace
+from usher.domain.errors import Conflict, NotFound
+from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind
 from usher.storage.documents import milliseconds
@@ -35,8 +35,6 @@ from usher.wire import utc_now
 router = APIRouter(prefix="/persons", tags=["persons"])
 
 _CROP_MARGIN = 0.5
-_CLEARLY_LARGER = 2.0
-"""In a photograph with several faces, the one meant is at least so many times the others' size."""
 
 
 @router.get("", dependencies=[Depends(READERS)])
@@ -196,24 +194,11 @@ def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:
 def _described(data: bytes, state: State) -> tuple[FaceDescription, bytes]:
     """The one face that a photograph is of, and its surroundings as JPEG."""
     photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
-    face = _the_one_meant(state.pipeline.faces_in(photo_rgb))
-    (described,) = state.pipeline.describe(photo_rgb, [face.box])
-    if not described.quality.acceptable:
-        reasons = "; ".join(described.quality.reasons)
-        raise InvalidImage(f"the face cannot be recognised again ({reasons}): use a better picture")
-    return described, encode_jpeg(_surroundings(photo_rgb, face))
+    described = state.pipeline.portrait(photo_rgb)
+    return described, encode_jpeg(_surroundings(photo_rgb, described.box))
 
 
-def _the_one_meant(found: list[DetectedFace]) -> DetectedFace:
-    if not found:
-        raise NoFaceFound("no face was found: use a photograph that shows one from the front")
-    largest, *others = sorted(found, key=lambda face: face.box.size, reverse=True)
-    if others and others[0].box.size * _CLEARLY_LARGER > largest.box.size:
-        raise InvalidImage(f"the photograph shows {len(found)} faces: cut it down to one")
-    return largest
-
-
-def _surroundings(photo_rgb: RgbImage, face: DetectedFace) -> RgbImage:
+def _surroundings(photo_rgb: RgbImage, box: Box) -> RgbImage:
     height, width = photo_rgb.shape[:2]
-    area = face.box.expanded(_CROP_MARGIN).clipped(width, height)
+    area = box.expanded(_CROP_MARGIN).clipped(width, height)
     return photo_rgb[area.y1 : area.y2, area.x1 : area.x2]

@@ -193,3 +193,30 @@ def test_describe_refuses_a_box_that_lies_mostly_outside(pipeline: FacePipeline,
 @pytest.mark.parametrize("box", [Box(-25, 0, 25, 50), Box(75, 0, 125, 50), Box(0, 75, 50, 125)])
 def test_describe_accepts_a_box_that_lies_half_inside(pipeline: FacePipeline, box: Box) -> None:
     assert len(pipeline.describe(np.zeros((100, 100, 3), np.uint8), [box])) == 1
+
+
+def test_portrait_is_the_face_that_is_clearly_larger(
+    pipeline: FacePipeline, two_people_rgb: RgbImage
+) -> None:
+    with pytest.raises(InvalidImage, match="shows 2 faces: cut it down to one"):
+        pipeline.portrait(two_people_rgb)
+    left, right = sorted(face.box.x1 for face in pipeline.faces_in(two_people_rgb))
+    height = two_people_rgb.shape[0]
+    one = two_people_rgb[:, : (left + right) // 2 + 50]
+    small = np.zeros((height, 600, 3), np.uint8)
+    shrunk = resized(two_people_rgb[:, (left + right) // 2 + 50 :], 0.45)
+    small[: shrunk.shape[0], : shrunk.shape[1]] = shrunk[:height, :600]
+    together = np.hstack([one, small])
+    assert len(pipeline.faces_in(together)) == 2
+    assert pipeline.portrait(together).box.x1 == pytest.approx(left, abs=20)
+
+
+def test_portrait_refuses_pictures_without_a_good_face(
+    pipeline: FacePipeline, two_people_rgb: RgbImage
+) -> None:
+    with pytest.raises(NoFaceFound, match="no face was found"):
+        pipeline.portrait(np.zeros((200, 200, 3), np.uint8))
+    one = two_people_rgb[:, : two_people_rgb.shape[1] // 2]
+    blurred = np.asarray(cv2.GaussianBlur(one, (0, 0), 6), np.uint8)
+    with pytest.raises(InvalidImage, match="too blurred"):
+        pipeline.portrait(blurred)
