@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,15 +291,26 @@ def report(samples: Samples, threshold: float) -> dict[str, object]:
     }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="LFW_FOLDER",
+        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
+    )
     parser.add_argument("--fit", action="store_true", help="print new coefficients")
     parser.add_argument("--people", type=int, default=600)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    fitting, other = collect(
-        Path(os.environ["USHER_TEST_DATA"]) / "lfw-dev" / "images", options.people
-    )
+    given = os.environ.get("USHER_TEST_DATA")
+    folder = options.data or (Path(given) / "lfw-dev" / "images" if given else None)
+    if folder is None:
+        print("nothing measured: give --data, or set USHER_TEST_DATA")
+        return 0
+    if not folder.is_dir():
+        parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
+    fitting, other = collect(folder, options.people)
     threshold = threshold_of(fitting.mates)
     if options.fit:
         recognised = fitting.distances < threshold
@@ -313,7 +325,8 @@ def main() -> None:
         print(f"{name:24} {value}")
     if options.json:
         print(json.dumps(figures))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -113,9 +113,7 @@ class FixedRule:
         Of the model whose vectors are compared.
     """
 
-    def __init__(
-        self, distance: float, impostors: ImpostorDistances = MEASURED["dlib-resnet-v1"]
-    ) -> None:
+    def __init__(self, distance: float, impostors: ImpostorDistances) -> None:
         self._distance = distance
         self._impostors = impostors
 

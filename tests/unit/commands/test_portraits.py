@@ -14,12 +14,12 @@ from usher.commands.portraits import (
     indices_of_one_person,
 )
 from usher.domain.errors import InvalidImage, InvalidInput, NoFaceFound, SourceError
-from usher.identity.calibrate import FixedRule
+from usher.identity.calibrate import FixedRule, impostors_of
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.selftest import draw_face
 
-RULE = FixedRule(0.5)
+RULE = FixedRule(0.5, impostors_of("dlib-resnet-v1"))
 
 
 @pytest.fixture(scope="module")

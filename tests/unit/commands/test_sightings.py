@@ -17,7 +17,7 @@ from usher.commands.sightings import (
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.domain.records import Vector
-from usher.identity.calibrate import FixedRule
+from usher.identity.calibrate import FixedRule, impostors_of
 from usher.vision.align import DLIB_CHIP, FaceAligner
 from usher.vision.detectors import FaceDetector, make_detector
 from usher.vision.embed import Chips, Embeddings
@@ -26,7 +26,7 @@ from usher.vision.selftest import draw_face
 
 FRAME_RGB = draw_face(300)
 FACE = DetectedFace(Box(66, 96, 228, 258), 1.0)
-RULE = FixedRule(0.5)
+RULE = FixedRule(0.5, impostors_of("dlib-resnet-v1"))
 
 
 class Scripted:
