@@ -19,7 +19,14 @@ from pydantic import (
     model_validator,
 )
 
-from usher.domain.records import AlertStatus, Confidence, DetectionStatus, PersonKind, Role
+from usher.domain.records import (
+    AlertStatus,
+    ChangeKind,
+    Confidence,
+    DetectionStatus,
+    PersonKind,
+    Role,
+)
 
 API_PREFIX = "/api/v1"
 SESSION_COOKIE = "usher_session"
@@ -214,6 +221,10 @@ class Detection(Resource):
     reason: str | None = Field(default=None, description="Why it failed or cannot be identified.")
     person: PersonBrief | None = None
     confidence: Confidence | None = None
+    candidate: PersonBrief | None = Field(
+        None, description="Somebody known whom it probably shows: a person has to say."
+    )
+    confirmed: bool = Field(False, description="Whether a person has said who it is.")
     quality: Quality | None = None
     box: BoxBody | None = None
     frame: FramePlace | None = None
@@ -233,6 +244,12 @@ class Assignment(Body):
         if sum((self.person_id is not None, self.new_person, self.not_a_face)) != 1:
             raise ValueError("give exactly one of person_id, new_person, not_a_face")
         return self
+
+
+class Rejection(Body):
+    """Whom a detection does not show. It is remembered."""
+
+    person_id: str
 
 
 # ---- Persons ------------------------------------------------------------------------------------
@@ -279,6 +296,35 @@ class Merge(Body):
     """The persons who turn out to be the one in the URL, and cease to exist."""
 
     person_ids: Annotated[list[str], Field(min_length=1, max_length=100)]
+
+
+class Split(Body):
+    """Detections that are not the person's in the URL, and whose they become."""
+
+    detection_ids: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    into: str | None = Field(None, description="Whose they are; left out: a new stranger's.")
+
+
+class IdentityChange(Resource):
+    """An entry of the history of who is who."""
+
+    id: str
+    at: Utc
+    actor: str = Field(description="A user's name, or `usher`.")
+    kind: ChangeKind
+    persons: list[PersonBrief] = Field(
+        description="All whom it touched, first the one who stays; without those who are deleted."
+    )
+    detections: int = Field(description="How many detections moved.")
+    undone_at: Utc | None = None
+    undone_by: str | None = None
+    final: str | None = Field(None, description="Why it cannot be taken back any more.")
+
+
+class Undo(Body):
+    """The change to take back."""
+
+    change_id: str
 
 
 class DeletionReceipt(Resource):
@@ -362,6 +408,66 @@ class Stats(Resource):
     oldest_pending_s: float | None = Field(
         default=None, description="Age of the oldest unfinished detection, in seconds."
     )
+
+
+class Estimate(Resource):
+    """A share, with the interval that holds it with a probability of 95%."""
+
+    share: float
+    low: float
+    high: float
+    samples: int
+
+
+class LookAlike(Resource):
+    """Two people who are hard to tell apart."""
+
+    persons: list[PersonBrief]
+    confidence: Confidence = Field(description="How sure one would be taken for the other.")
+
+
+class DoubtfulReference(Resource):
+    """A reference that does not fit its person."""
+
+    person: PersonBrief
+    face_id: str
+    closer_to: PersonBrief | None = None
+
+
+class FewReferences(Resource):
+    """Somebody known who is compared by few photographs."""
+
+    person: PersonBrief
+    references: int
+
+
+class Recalibration(Resource):
+    """When the threshold moved, and why."""
+
+    at: Utc
+    threshold: float
+    persons: int
+    reason: str
+
+
+class IdentityStats(Resource):
+    """How identities are decided, and how well."""
+
+    model: str
+    rule: Literal["budget", "fixed"]
+    budget: float | None = Field(description="Share of strangers that may be called by a name.")
+    threshold: float
+    reason: str = Field(description="In words, why the threshold is what it is.")
+    persons: int = Field(description="Known persons with a reference.")
+    references: int
+    strangers: int
+    review: int = Field(description="Detections that wait for a person's answer.")
+    fpir: Estimate | None = Field(description="Of strangers, those called by a name, as estimated.")
+    fnir: Estimate | None = Field(description="Of known people's faces, those not recognised.")
+    look_alikes: list[LookAlike]
+    doubtful: list[DoubtfulReference]
+    few_references: list[FewReferences]
+    recalibrations: list[Recalibration] = Field(description="The newest first.")
 
 
 class ComponentHealth(Resource):

@@ -96,6 +96,9 @@ class Detection:
 
     `crop` is the key of its picture in the crop store; `box` and `landmarks` are in pixels of that
     picture. `content_sha256` is of what was uploaded, so that a repeat can be told from a clash.
+    `candidate_id` is somebody known whom it probably shows, until a person has answered.
+    `confirmed` says that a person has answered; `not_persons` are those whom it was said not to
+    show.
     """
 
     id: str
@@ -119,22 +122,29 @@ class Detection:
     person_id: str | None = None
     confidence: Confidence | None = None
     visit_id: str | None = None
+    candidate_id: str | None = None
+    confirmed: bool = False
+    not_persons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody: named, or a stranger who may come back."""
+    """Somebody: named, or a stranger who may come back.
+
+    `distinct_from` are persons whom somebody has said to be others.
+    """
 
     id: str
     kind: PersonKind
     created_at: datetime
     name: str | None = None
     notes: str = ""
+    distinct_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """A reference: one vector that stands for a person."""
+    """A reference: one vector that stands for a person. `box` is in pixels of the crop."""
 
     id: str
     person_id: str
@@ -143,6 +153,37 @@ class Face:
     origin: Literal["enrolment", "detection"]
     created_at: datetime
     detection_id: str | None = None
+    box: Box | None = None
+
+
+class ChangeKind(StrEnum):
+    """What was done to identities."""
+
+    MERGE = "merge"
+    MOVE = "move"
+    REJECT = "reject"
+    UPDATE = "update"
+    REDECIDE = "redecide"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityChange:
+    """An entry of the history: who changed who is who, when, and what.
+
+    `actor` is the id of an account, or `usher`. `persons` are all whom it touched, first the one
+    who stays or is meant; `detections` is how many moved. `final` says why it cannot be taken back
+    any more.
+    """
+
+    id: str
+    at: datetime
+    actor: str
+    kind: ChangeKind
+    persons: tuple[str, ...]
+    detections: int = 0
+    undone_at: datetime | None = None
+    undone_by: str | None = None
+    final: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from usher.domain.records import (
     Alert,
     AlertStatus,
     Camera,
+    ChangeKind,
     Confidence,
     Detection,
     DetectionStatus,
@@ -26,6 +27,7 @@ from usher.domain.records import (
     Embedding,
     Face,
     FramePlace,
+    IdentityChange,
     Person,
     PersonKind,
     Role,
@@ -35,7 +37,9 @@ from usher.domain.records import (
 )
 
 Document = dict[str, Any]
-Record = TypeVar("Record", Alert, Camera, Detection, Device, Face, Person, User, Visit)
+Record = TypeVar(
+    "Record", Alert, Camera, Detection, Device, Face, IdentityChange, Person, User, Visit
+)
 
 
 def to_document(record: Record) -> Document:
@@ -88,15 +92,20 @@ def detection_from_document(document: Document) -> Detection:
         embedding=embedding_from_document,
         quality=_quality,
         confidence=Confidence,
+        not_persons=tuple,
     )
 
 
 def person_from_document(document: Document) -> Person:
-    return _record(Person, document, kind=PersonKind)
+    return _record(Person, document, kind=PersonKind, distinct_from=tuple)
 
 
 def face_from_document(document: Document) -> Face:
-    return _record(Face, document, embedding=embedding_from_document)
+    return _record(Face, document, embedding=embedding_from_document, box=_box)
+
+
+def identity_change_from_document(document: Document) -> IdentityChange:
+    return _record(IdentityChange, document, kind=ChangeKind, persons=tuple)
 
 
 def visit_from_document(document: Document) -> Visit:

@@ -34,6 +34,10 @@ COLLECTIONS = (
     "audit",
     "settings",
     "leases",
+    "identity_changes",
+    "before_images",
+    "gallery_changes",
+    "calibrations",
 )
 
 _INDEXES: Mapping[str, list[IndexModel]] = {
@@ -45,6 +49,14 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("received_at", ASCENDING)]),
         IndexModel([("crop", ASCENDING)]),
+        IndexModel(
+            [("candidate_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"candidate_id": {"$type": "string"}},
+        ),
+        IndexModel(
+            [("camera_id", ASCENDING), ("track_id", ASCENDING)],
+            partialFilterExpression={"track_id": {"$type": "string"}},
+        ),
     ],
     "persons": [
         IndexModel([("kind", ASCENDING), ("_id", ASCENDING)]),
@@ -77,6 +89,16 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "devices": [IndexModel([("key_hash", ASCENDING)], unique=True)],
     "audit": [IndexModel([("at", DESCENDING)])],
+    "identity_changes": [
+        IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("persons", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+    ],
+    "before_images": [
+        IndexModel([("change_id", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("persons", ASCENDING)]),
+    ],
+    "gallery_changes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
+    "calibrations": [IndexModel([("at", DESCENDING), ("_id", DESCENDING)])],
 }
 
 

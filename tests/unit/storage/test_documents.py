@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -18,12 +19,14 @@ from usher.domain.records import (
     Alert,
     AlertStatus,
     Camera,
+    ChangeKind,
     Confidence,
     Detection,
     DetectionStatus,
     Device,
     Embedding,
     FramePlace,
+    IdentityChange,
     Person,
     PersonKind,
     Role,
@@ -52,6 +55,12 @@ FULL = embedded(
     person_id="p-1",
     confidence=Confidence.MEDIUM,
     visit_id="visit",
+    candidate_id="p-2",
+    confirmed=True,
+    not_persons=("p-3",),
+)
+CHANGE = IdentityChange(
+    id="change", at=NOON, actor="u", kind=ChangeKind.MERGE, persons=("p-1", "p-2"), detections=3
 )
 ALERT = Alert(
     id="alert",
@@ -68,7 +77,11 @@ RECORDS = [
     ("person", Person(id="p-1", kind=PersonKind.UNKNOWN, created_at=NOON)),
     ("person", Person(id="p-2", kind=PersonKind.KNOWN, created_at=NOON, name="Ada", notes="x")),
     ("face", face("p-1")),
+    ("person", Person(id="p-3", kind=PersonKind.UNKNOWN, created_at=NOON, distinct_from=("p-2",))),
+    ("face", face("p-1", box=Box(1, 2, 30, 40))),
     ("face", face("p-1", origin="detection", detection_id="detection")),
+    ("identity_change", CHANGE),
+    ("identity_change", replace(CHANGE, undone_at=NOON, undone_by="u", final="x")),
     ("visit", Visit(id="v", person_id="p-1", camera_id="door", started_at=NOON, last_at=NOON)),
     ("alert", ALERT),
     ("alert", replace(ALERT, status=AlertStatus.SENT, sent_at=NOON, attempts=3, claim_token="t")),
@@ -102,7 +115,10 @@ async def test_record_is_the_same_when_it_comes_back_from_the_database(
 
 def test_every_record_is_tried_when_it_can_be_stored() -> None:
     readers = {name.removesuffix("_from_document") for name in dir(documents)}
-    stored = {kind.__name__.lower() for kind in documents.Record.__constraints__}
+    stored = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+        for kind in documents.Record.__constraints__
+    }
     assert stored <= readers
     assert stored == {kind for kind, _ in RECORDS}
 
