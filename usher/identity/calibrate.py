@@ -1,163 +1,183 @@
-"""From a share of strangers that may be called by a name to a distance.
+"""From a share of strangers that may be called by a name to a score.
 
-First form: the prior alone. How far apart faces of different people lie was measured once for each
-model, with `bench/impostors.py`, and the threshold follows from it and the number of references
-compared with.
+The prior says which score a share of strangers reaches in a gallery of so many persons, as measured
+elsewhere. The site's own persons correct it: each, taken out, is a stranger to all the others.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from dataclasses import dataclass
 
-from usher.domain.errors import ConfigurationError
-from usher.domain.impostors import ImpostorDistances
+import numpy as np
+from numpy.typing import NDArray
 
-_SHARES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+from usher.identity.crowd import Crowd
+from usher.identity.gallery import TemplateGallery
 
-# 6,814,941 pairs of 3,699 photographs of 1,707 people, the development half of Labeled Faces in the
-# Wild (View 1, test), HOG faces, 5-point chips: `python bench/impostors.py`.
-MEASURED = {
-    # Halves of the people agree within 0.015 down to a share of 1e-5. The loosest is dlib's own
-    # recommendation for its descriptor.
-    "dlib-resnet-v1": ImpostorDistances(
-        _SHARES,
-        (0.373, 0.393, 0.416, 0.446, 0.478, 0.509, 0.546, 0.578, 0.616, 0.654, 0.705),
-        loosest=0.6,
-    ),
-    # Halves agree within 0.015 down to 1e-5. The loosest accepts as large a share of the pairs as
-    # 0.6 does of raw descriptors: 0.61%.
-    "dlib-resnet-v1-mirrored": ImpostorDistances(
-        _SHARES,
-        (0.262, 0.279, 0.299, 0.320, 0.340, 0.358, 0.380, 0.400, 0.424, 0.450, 0.486),
-        loosest=0.414,
-    ),
-    # Halves agree within 0.019 down to 1e-5; the loosest as above.
-    "dlib-resnet-v1-crops": ImpostorDistances(
-        _SHARES,
-        (0.246, 0.264, 0.286, 0.309, 0.328, 0.346, 0.366, 0.386, 0.410, 0.436, 0.472),
-        loosest=0.400,
-    ),
-}
-"""By model id: what was measured. A rule can be given a table of one's own instead."""
+FEWEST_PERSONS = 10
+"""Fewer of a site's own persons say nothing about its strangers."""
+_DOUBT = math.log(1.5)
+"""How wrong the prior may be: one standard deviation is a factor of 1.5 in a share of strangers."""
+_EVENTS = 20
+"""The site is compared with the prior where about so many of its persons would be taken."""
+_LARGEST_LEVEL = 0.2
+_MOST_PERSONS = 2048
+"""As many persons, evenly spread, are taken out in turn at most."""
 
 
-def impostors_of(model: str) -> ImpostorDistances:
-    """What was measured of a model.
+@dataclass(frozen=True, slots=True)
+class StrangerScores:
+    """The best score of a stranger, as measured: numbers about nobody.
 
-    Raises
-    ------
-    ConfigurationError
-        If nothing was.
+    Between the numbers of persons and between the shares it is linear in their logarithms. A larger
+    gallery than any measured counts as the largest. Below the least share the tail goes on as an
+    exponential along the last step, which is the shape of the maximum of many independent scores.
+
+    Attributes
+    ----------
+    persons
+        In the gallery, ascending; (K,).
+    shares
+        Of strangers, descending, between 0 and 1; (Q,), two at least.
+    scores
+        (K, Q): what that share of strangers reaches; descends with the share's rise.
     """
-    if model not in MEASURED:
-        raise ConfigurationError(
-            f"no threshold can be told for the model {model}: measure how close its faces of "
-            "different people come, with bench/impostors.py, and give the table beside the model"
+
+    persons: tuple[float, ...]
+    shares: tuple[float, ...]
+    scores: tuple[tuple[float, ...], ...]
+
+    def score_at(self, share: float, persons: int) -> float:
+        """The score that this share of strangers reaches in a gallery of so many."""
+        row = self._row(persons)
+        depth = -math.log(share)
+        depths = [-math.log(one) for one in self.shares]
+        if depth <= depths[-1]:
+            return float(np.interp(depth, depths, row))
+        return float(row[-1] + self._slope(row) * (depth - depths[-1]))
+
+    def share_above(self, score: float, persons: int) -> float:
+        """The share of strangers that reach a score: the inverse of `score_at`."""
+        row = self._row(persons)
+        depths = [-math.log(one) for one in self.shares]
+        if score <= row[-1]:
+            return math.exp(-float(np.interp(score, row, depths)))
+        return math.exp(-(depths[-1] + (score - row[-1]) / self._slope(row)))
+
+    def _row(self, persons: int) -> NDArray[np.float64]:
+        at = math.log(max(persons, 1))
+        known = np.log(self.persons)
+        return np.array([np.interp(at, known, column) for column in zip(*self.scores, strict=True)])
+
+    def _slope(self, row: NDArray[np.float64]) -> float:
+        before, last = (-math.log(one) for one in self.shares[-2:])
+        return float((row[-1] - row[-2]) / (last - before))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """The score that somebody known must reach, and why.
+
+    Attributes
+    ----------
+    threshold
+        Which `budget` of the strangers are expected to reach.
+    review
+        From here on it is worth a person's look.
+    shift
+        How far this site's strangers lie above the prior's, as far as they are believed.
+    weight
+        How far they are believed, 0 to 1.
+    persons
+        In the gallery.
+    """
+
+    threshold: float
+    review: float
+    persons: int
+    shift: float = 0.0
+    weight: float = 0.0
+
+    def reason(self, budget: float) -> str:
+        """In words, for a person."""
+        if self.weight == 0:
+            return (
+                f"set so that {budget:.1%} of strangers would be called by a name among "
+                f"{self.persons} persons, as measured elsewhere: from {FEWEST_PERSONS} persons on "
+                "this site's own faces are taken into account"
+            )
+        direction = "stricter" if self.shift > 0 else "looser"
+        return (
+            f"set so that {budget:.1%} of strangers would be called by a name among "
+            f"{self.persons} persons; this site's own faces count for {self.weight:.0%} against "
+            f"what was measured elsewhere, and make it {direction}"
         )
-    return MEASURED[model]
 
 
-class Rule(Protocol):
-    """How close a face must lie to be the same person."""
+def calibrate(
+    gallery: TemplateGallery, prior: StrangerScores, *, budget: float, review: float
+) -> Calibration:
+    """The score that `budget` of the strangers reach, and the one that `review` of them do.
 
-    def threshold(self, references: int) -> float:
-        """The largest accepted distance when that many references are compared with."""
-        ...
+    Where a share `level` of this site's left-out persons come to lie moves the prior's whole tail,
+    by as much as their number is worth: a prior that may be wrong by a factor of 1.5, against
+    counts that vary like Poisson's, halved because two look-alikes are taken for each other.
 
-    def strangers_accepted(self, distance: float, references: int) -> float:
-        """The share of strangers whose nearest reference lies within `distance`."""
-        ...
-
-
-class BudgetRule:
-    """Keeps the share of strangers called by a name at a budget while the gallery grows.
-
-    A stranger is compared with every reference, so with n references the share accepted is
-    1 - (1 - FMR)^n, as if comparisons were independent; references of one person are not, which
-    errs on the careful side.
+        level     = 20 / n, at least the budget, at most 0.2
+        weight    = log(1.5)² / (log(1.5)² + 2 / (n level))
+        threshold = prior(budget, n) + weight (site(level) - prior(level, n - 1))
 
     Parameters
     ----------
-    budget
-        The acceptable false positive identification rate (FPIR), such as 0.01.
-    impostors
-        Of the model whose vectors are compared.
+    budget, review
+        Shares of strangers: the acceptable false positive identification rate (FPIR), and the one
+        down to which a person is asked.
     """
+    persons = len(gallery)
+    shift, weight = 0.0, 0.0
+    if persons >= FEWEST_PERSONS:
+        scores, weights, taken = left_out(gallery)
+        level = min(max(_EVENTS / taken, budget), max(_LARGEST_LEVEL, budget))
+        weight = _DOUBT**2 / (_DOUBT**2 + 2 / (taken * level))
+        site = weighted_quantile(scores, weights, 1 - level)
+        shift = weight * (site - prior.score_at(level, persons - 1))
+    return Calibration(
+        threshold=prior.score_at(budget, persons) + shift,
+        review=prior.score_at(review, persons) + shift,
+        shift=shift,
+        weight=weight,
+        persons=persons,
+    )
 
-    def __init__(self, budget: float, impostors: ImpostorDistances) -> None:
-        if not 0 < budget < 1:
-            raise ValueError("the budget is a share between 0 and 1")
-        self._budget = budget
-        self._impostors = impostors
 
-    def threshold(self, references: int) -> float:
-        share = -math.expm1(math.log1p(-self._budget) / max(references, 1))
-        return min(self._impostors.distance_at(share), self._impostors.loosest)
+def left_out(
+    gallery: TemplateGallery,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """The best scores of the gallery's persons, each taken out in turn, among all the others.
 
-    def strangers_accepted(self, distance: float, references: int) -> float:
-        return _strangers_accepted(self._impostors.share_below(distance), references)
-
-
-class FixedRule:
-    """The classic rule: one distance, whatever the size of the gallery.
-
-    With 200 people enrolled and 0.6 between raw dlib descriptors it calls two thirds of strangers a
-    known person.
-
-    Parameters
-    ----------
-    distance
-        The largest accepted.
-    impostors
-        Of the model whose vectors are compared.
+    Returns
+    -------
+    tuple
+        Of each reference the best score, (M,), and its weight, one in all for each person, (M,);
+        and how many persons were taken out.
     """
-
-    def __init__(self, distance: float, impostors: ImpostorDistances) -> None:
-        self._distance = distance
-        self._impostors = impostors
-
-    def threshold(self, references: int) -> float:
-        return self._distance
-
-    def strangers_accepted(self, distance: float, references: int) -> float:
-        return _strangers_accepted(self._impostors.share_below(distance), references)
-
-
-def _strangers_accepted(share: float, references: int) -> float:
-    """Of strangers, where that share of comparisons accepts."""
-    return 1.0 if share == 1 else -math.expm1(references * math.log1p(-share))
+    persons = sorted(gallery)
+    taken = persons[:: math.ceil(len(persons) / _MOST_PERSONS)]
+    owners = [one for one in taken for _ in gallery.references_of(one)]
+    faces = np.stack(
+        [reference.vector for one in taken for reference in gallery.references_of(one)]
+    )
+    _, scores = Crowd.of(gallery).stand_outs(faces, without=owners)
+    counts = {one: len(gallery.references_of(one)) for one in taken}
+    weights = np.array([1 / counts[owner] for owner in owners])
+    return scores, weights, len(taken)
 
 
-def make_rule(
-    name: str,
-    *,
-    model: str,
-    budget: float,
-    fixed_distance: float | None,
-    impostors: ImpostorDistances | None = None,
-) -> Rule:
-    """The rule of that name: `budget` or `fixed`.
-
-    Parameters
-    ----------
-    name
-        `budget` or `fixed`.
-    model
-        The id of the model whose vectors are compared.
-    budget
-        See `BudgetRule`.
-    fixed_distance
-        See `FixedRule`; None: the model's loosest, which is 0.6 for raw dlib descriptors.
-    impostors
-        The model's own table; None: what was measured of it here.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no table for the model.
-    """
-    impostors = impostors or impostors_of(model)
-    if name == "fixed":
-        return FixedRule(impostors.loosest if fixed_distance is None else fixed_distance, impostors)
-    return BudgetRule(budget, impostors)
+def weighted_quantile(
+    values: NDArray[np.float64], weights: NDArray[np.float64], share: float
+) -> float:
+    """The value below which `share` of the weight lies, linear between the middles of the steps."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    return float(np.interp(share, reached / weights.sum(), values[order]))

@@ -1,110 +1,288 @@
-"""The references of every person, in memory."""
+"""People in memory, and who of them a face stands out for.
+
+Two kinds: `TemplateGallery` knows each person by the mean of their references and scores how far a
+person stands out among the others; `NearestGallery` knows single references and takes the nearest.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.domain.records import Face, Vector
+from usher.domain.records import Vector
+from usher.identity.likest import Likest
+from usher.identity.vectors import Rows, VectorIndex, Vectors
 
-_ROUNDING = 1e-4
-"""Bounds what float32 loses in a squared distance, as a share of the vectors' squared lengths."""
+Scores = NDArray[np.float64]
+
+WEIGHT = 0.2
+"""Of the rivals and of the crowd in a score: a broad optimum on LFW's development people."""
+RIVALS = 2
+PLAIN = 0.82
+"""The cosine that stands in for a rival where there are too few persons to have one."""
+CANDIDATES = 8
+"""As many of the nearest compete for a face."""
+
+
+class Reference(NamedTuple):
+    """A vector of a person, and the id that it is dropped by."""
+
+    id: str
+    vector: Vector
 
 
 class Match(NamedTuple):
-    """The reference nearest to a probe. A lower distance is closer."""
+    """The person whom a face fits best. A higher score is a better fit."""
 
     person_id: str
-    distance: float
+    score: float
 
 
-class Gallery:
-    """Vectors of one model and whose they are; exact nearest neighbour by Euclidean distance.
-
-    Parameters
-    ----------
-    model
-        The id of the model whose vectors are compared here. Faces of others are left out.
-    """
-
-    def __init__(self, model: str, faces: Iterable[Face] = ()) -> None:
-        self.model = model
-        kept = [face for face in faces if face.embedding.model == model]
-        self._person_ids = [face.person_id for face in kept]
-        self._counts = Counter(self._person_ids)
-        self._vectors: NDArray[np.float32] = (
-            np.stack([face.embedding.vector for face in kept])
-            if kept
-            else np.empty((0, 0), dtype=np.float32)
-        )
-        self._squares = np.einsum("nd,nd->n", self._vectors, self._vectors)
+class Gallery(Protocol):
+    """People with references, who come and go."""
 
     def __len__(self) -> int:
-        return len(self._person_ids)
+        """How many people."""
+        ...
 
-    def add(self, person_id: str, vector: Vector) -> None:
-        """Add one reference. The room doubles when it is full, so adding stays cheap."""
-        used = len(self._person_ids)
-        if used == len(self._vectors):
-            self._make_room(len(vector))
-        self._vectors[used] = vector
-        self._squares[used] = vector @ vector
-        self._person_ids.append(person_id)
-        self._counts[person_id] += 1
+    @property
+    def references(self) -> int:
+        """How many references all of them have."""
+        ...
 
-    def references_of(self, person_id: str) -> int:
-        """How many references a person has here."""
-        return self._counts[person_id]
+    def __iter__(self) -> Iterator[str]: ...
 
-    def nearest(self, probe: Vector) -> Match | None:
-        """The nearest reference to a probe of shape (D,), or None where there is none.
+    def __contains__(self, person_id: object) -> bool: ...
 
-        A matrix times a vector finds all that may be nearest, up to rounding; among these few the
-        distances are computed as they are defined.
-        """
-        used = len(self._person_ids)
-        if not used:
-            return None
-        length = probe @ probe
-        squared = self._squares[:used] - 2 * (self._vectors[:used] @ probe) + length
-        least = squared.min()
-        near = np.flatnonzero(squared <= least + _ROUNDING * (length + abs(least)))
-        distances = np.linalg.norm(self._vectors[near] - probe, axis=1)
-        best = int(distances.argmin())
-        return Match(self._person_ids[near[best]], float(distances[best]))
+    def put(self, person_id: str, references: Sequence[Reference]) -> None:
+        """Know a person by these references, whatever they were known by before; by none: not."""
+        ...
 
-    def _make_room(self, dimension: int) -> None:
-        used = len(self._person_ids)
-        room = max(64, 2 * used)
-        vectors = np.zeros((room, dimension), dtype=np.float32)
-        squares = np.zeros(room, dtype=np.float32)
-        if used:
-            vectors[:used], squares[:used] = self._vectors[:used], self._squares[:used]
-        self._vectors, self._squares = vectors, squares
+    def references_of(self, person_id: str) -> tuple[Reference, ...]: ...
+
+    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
+        """Whom a face fits best, but nobody who is `excluded`; None where there is nobody."""
+        ...
+
+    def similarity(self, probe: Vector, person_id: str) -> float:
+        """How close a face comes to a person, whoever else there is; higher is closer."""
+        ...
 
 
-class Galleries:
-    """Everybody's references: of those whom a manager has decided about, and of strangers.
+# ---- Templates ----------------------------------------------------------------------------------
 
-    They are kept apart because a name goes first: a stranger's gallery grows by itself, and would
-    otherwise draw the faces of somebody named who has one photograph.
 
-    Parameters
-    ----------
-    model
-        The id of the model whose vectors are compared here.
-    strangers
-        The ids of the persons who are unknown.
+class TemplateGallery:
+    """People by the direction of the mean of their references.
+
+        score(x, p) = x.T_p - 0.2 rivals(x, p) - 0.2 crowd(p)
+
+    `T_p` is the template of p, of length 1. The rivals of x are its two best persons other than p,
+    the crowd of p the two persons most like p; each counts by its mean cosine. So who looks like
+    others must fit better, and so must a face that fits many. The score that a given share of
+    strangers reaches hardly depends on how many people there are: with more of them the rivals are
+    better too.
+
+    Vectors of any length are brought to the length 1. A score depends on the references alone, up
+    to the last digits, not on the order in which they came.
     """
 
-    def __init__(
-        self, model: str, faces: Iterable[Face] = (), strangers: Collection[str] = frozenset()
-    ) -> None:
-        faces = list(faces)
-        self.model = model
-        self.settled = Gallery(model, (f for f in faces if f.person_id not in strangers))
-        self.strangers = Gallery(model, (f for f in faces if f.person_id in strangers))
+    def __init__(self) -> None:
+        self._index = VectorIndex(0)
+        self._likest = Likest(self._index)
+        self._persons: list[str | None] = []
+        self._rows: dict[str, int] = {}
+        self._references: dict[str, tuple[Reference, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def references(self) -> int:
+        return sum(map(len, self._references.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __contains__(self, person_id: object) -> bool:
+        return person_id in self._rows
+
+    def put(self, person_id: str, references: Sequence[Reference]) -> None:
+        if not references:
+            self._remove(person_id)
+            return
+        self._references[person_id] = tuple(references)
+        template = template_of(np.stack([reference.vector for reference in references]))
+        if person_id in self._rows:
+            self._index.replace(self._rows[person_id], template)
+        else:
+            self._add(person_id, template)
+        self._likest.note(self._rows[person_id])
+
+    def references_of(self, person_id: str) -> tuple[Reference, ...]:
+        return self._references.get(person_id, ())
+
+    def templates(self) -> Vectors:
+        """Of everybody, in the order of iteration: float32, (N, D)."""
+        return self._index.vectors(np.array(list(self._rows.values()), np.intp))
+
+    def similarity(self, probe: Vector, person_id: str) -> float:
+        """The cosine of a face with a person's template; -1 where there is no such person."""
+        row = self._rows.get(person_id)
+        if row is None:
+            return -1.0
+        return float(_exactly(self._index.vector(row)) @ _exactly(unit(probe)))
+
+    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
+        """Whom a face stands out for most: only the eight nearest compete.
+
+        One pass over the templates, and one more where somebody has changed since the last.
+        """
+        if not self._rows:
+            return None
+        probe = unit(probe)
+        left_aside = {self._rows[one] for one in excluded if one in self._rows}
+        rows, _ = self._index.best(probe, CANDIDATES + RIVALS + len(left_aside))
+        if left_aside:
+            rows = rows[[row not in left_aside for row in rows.tolist()]]
+        if not len(rows):
+            return None
+        near = _exactly(self._index.vectors(rows)) @ _exactly(probe)
+        scores = near - WEIGHT * mean_of_best_others(near[None])[0]
+        scores = scores[:CANDIDATES] - WEIGHT * self._crowd_cosines(rows[:CANDIDATES])
+        ranked = zip((-scores).tolist(), (self._persons[row] for row in rows), strict=False)
+        score, person_id = min((score, person) for score, person in ranked if person is not None)
+        return Match(person_id, -score)
+
+    def _crowd_cosines(self, rows: Rows) -> Scores:
+        """The mean cosine of each with the two persons most like them: (K,)."""
+        crowds = self._likest.two(rows)
+        own = _exactly(self._index.vectors(rows))
+        others = _exactly(self._index.vectors(crowds.ravel())).reshape(*crowds.shape, -1)
+        cosines = np.einsum("kcd,kd->kc", others, own)
+        return np.asarray(np.where(crowds < 0, PLAIN, cosines).mean(axis=1), np.float64)
+
+    def _add(self, person_id: str, template: Vector) -> None:
+        if not self._rows:
+            self._index = VectorIndex(len(template))
+            self._likest = Likest(self._index)
+            self._persons = []
+        row = self._index.add(template)
+        self._rows[person_id] = row
+        if row == len(self._persons):
+            self._persons.append(None)
+        self._persons[row] = person_id
+
+    def _remove(self, person_id: str) -> None:
+        row = self._rows.pop(person_id, None)
+        if row is None:
+            return
+        self._index.remove(row)
+        self._persons[row] = None
+        self._likest.note(row, empty=True)
+        del self._references[person_id]
+
+
+def mean_of_best_others(cosines: Scores) -> Scores:
+    """For each entry of rows that descend, the mean of the two best others: (B, K) to (B, K).
+
+    Entries of -inf are nobody; `PLAIN` stands in for who is missing.
+    """
+    rows, width = cosines.shape
+    leaders = np.full((rows, RIVALS + 1), PLAIN)
+    known = cosines[:, : RIVALS + 1]
+    leaders[:, : known.shape[1]] = np.where(np.isneginf(known), PLAIN, known)
+    total = leaders.sum(axis=1, keepdims=True)
+    means = np.repeat((total - leaders[:, RIVALS:]) / RIVALS, width, axis=1)
+    means[:, :RIVALS] = ((total - leaders[:, :RIVALS]) / RIVALS)[:, :width]
+    return means
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Brought to the length 1, along the last axis; zeros stay."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+
+
+def template_of(vectors: Vectors) -> Vector:
+    """The direction of the mean of vectors, (K, D), each of which counts alike."""
+    return unit(unit(vectors).astype(np.float64).mean(axis=0))
+
+
+def _exactly(vectors: Vectors) -> Scores:
+    """In float64: products of what float32 holds, without a further rounding."""
+    return np.asarray(vectors, np.float64)
+
+
+# ---- Single references --------------------------------------------------------------------------
+
+
+class NearestGallery:
+    """People by each of their references; a score is the negative Euclidean distance.
+
+    A product with (v, -|v|²/2) is largest for the v nearest to x in (x, 1), so one exact search
+    serves both kinds of gallery.
+    """
+
+    def __init__(self) -> None:
+        self._index = VectorIndex(0)
+        self._owners: dict[int, str] = {}
+        self._rows: dict[str, list[int]] = {}
+        self._references: dict[str, tuple[Reference, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._references)
+
+    @property
+    def references(self) -> int:
+        return sum(map(len, self._references.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._references)
+
+    def __contains__(self, person_id: object) -> bool:
+        return person_id in self._references
+
+    def put(self, person_id: str, references: Sequence[Reference]) -> None:
+        for row in self._rows.pop(person_id, ()):
+            self._index.remove(row)
+            del self._owners[row]
+        self._references.pop(person_id, None)
+        if references:
+            self._references[person_id] = tuple(references)
+            self._rows[person_id] = [self._add(person_id, one.vector) for one in references]
+
+    def references_of(self, person_id: str) -> tuple[Reference, ...]:
+        return self._references.get(person_id, ())
+
+    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
+        """The person of the nearest reference."""
+        if not self._owners:
+            return None
+        left_aside = sum(len(self._rows.get(one, ())) for one in excluded)
+        rows, _ = self._index.best(np.append(probe, np.float32(1)), CANDIDATES + left_aside)
+        scored = [
+            Match(self._owners[row], -_distance(self._index.vector(row)[:-1], probe))
+            for row in rows.tolist()
+            if self._owners[row] not in excluded
+        ]
+        return min(scored, key=lambda match: (-match.score, match.person_id), default=None)
+
+    def similarity(self, probe: Vector, person_id: str) -> float:
+        """The negative distance to a person's nearest reference; -inf where there is none."""
+        references = self.references_of(person_id)
+        return max((-_distance(one.vector, probe) for one in references), default=-np.inf)
+
+    def _add(self, person_id: str, vector: Vector) -> int:
+        if not self._owners:
+            self._index = VectorIndex(len(vector) + 1)
+        row = self._index.add(np.append(vector, np.float32(-(vector @ vector) / 2)))
+        self._owners[row] = person_id
+        return row
+
+
+def _distance(one: Vector, other: Vector) -> float:
+    return float(np.linalg.norm(one.astype(np.float64) - other))

@@ -1,0 +1,163 @@
+"""Strangers looked at again: faces that stand better elsewhere, and persons who are one.
+
+A round decides every face anew with itself taken out, all at once, so that their order does not
+matter; then merges persons who are each other's best, until there are none. It stops when a round
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usher.identity.crowd import Crowd, blocks
+from usher.identity.gallery import unit
+from usher.identity.vectors import Rows, Vectors
+
+_ROUNDS = 3
+_MOST_MERGES = 20
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sightings:
+    """Faces of strangers, and whose each is.
+
+    Attributes
+    ----------
+    faces
+        float32, (M, D), of length 1.
+    persons
+        (M,), numbers of persons, the older the lower.
+    pinned
+        (M,): what a person has confirmed. Such a face stays, and two persons who have some are
+        never merged.
+    active
+        (M,): the faces to look at again; the others stay where they are.
+    apart
+        Pairs of numbers, either way round, that a person has told apart.
+    """
+
+    faces: Vectors
+    persons: Rows
+    pinned: Flags
+    active: Flags
+    apart: Collection[tuple[int, int]] = ()
+
+
+def consolidate(sightings: Sightings, *, link: float, merge: float) -> Rows:
+    """Whose each face is after another look.
+
+    Parameters
+    ----------
+    link
+        The score at which a face is a person's.
+    merge
+        The score at which two persons are one; stricter, since templates of many faces lie closer
+        and a wrong merge drags many faces.
+
+    Returns
+    -------
+    array
+        (M,): numbers as in `persons`, and numbers beyond them for faces that stand alone now. Two
+        persons who are one have the older one's number.
+    """
+    for _ in range(_ROUNDS):
+        before = sightings.persons
+        sightings = replace(sightings, persons=_decided_again(sightings, link))
+        sightings = replace(sightings, persons=_merged(sightings, merge))
+        if _same_partition(before, sightings.persons):
+            break
+    return sightings.persons
+
+
+def _decided_again(sightings: Sightings, link: float) -> Rows:
+    """Every active face against everybody, itself taken out of its own person.
+
+    A face alone may join a person of several faces here; two alone are for merging.
+    """
+    numbers, places = np.unique(sightings.persons, return_inverse=True)
+    sums, counts = _sums(sightings.faces, places)
+    crowd = Crowd.made_of([str(number) for number in numbers], unit(sums))
+    rows = np.flatnonzero(sightings.active & ~sightings.pinned)
+    decided = sightings.persons.copy()
+    beyond = int(numbers.max(initial=-1)) + 1
+    for part in blocks(len(rows), len(numbers)):
+        some = rows[part]
+        best, scores = crowd.standing(_cosines(sightings.faces[some], places[some], sums, crowd))
+        fits = scores >= link
+        alone = counts[places[some]] == 1
+        leaves = ~alone | (fits & (counts[best] > 1))
+        elsewhere = np.where(fits, numbers[best], beyond + some)
+        decided[some] = np.where(leaves, elsewhere, decided[some])
+    return _but_not_apart(sightings, decided)
+
+
+def _cosines(faces: Vectors, own: Rows, sums: Vectors, crowd: Crowd) -> Vectors:
+    """Of each face with every template, its own person's made of the others; -inf where alone."""
+    near = faces @ crowd.templates.T
+    rest = sums[own] - faces
+    lengths = np.linalg.norm(rest, axis=1)
+    alone = lengths < 1e-3
+    cosines = np.einsum("md,md->m", faces, rest) / np.where(alone, 1, lengths)
+    near[np.arange(len(faces)), own] = np.where(alone, -np.inf, cosines)
+    return near
+
+
+def _but_not_apart(sightings: Sightings, decided: Rows) -> Rows:
+    """Moves between persons who were told apart do not happen."""
+    for one, other in sightings.apart:
+        for here, there in ((one, other), (other, one)):
+            wrong = (sightings.persons == here) & (decided == there)
+            decided[wrong] = here
+    return decided
+
+
+def _merged(sightings: Sightings, merge: float) -> Rows:
+    """Persons who are each other's best are one, until there are none."""
+    persons = sightings.persons
+    for _ in range(_MOST_MERGES):
+        numbers, places = np.unique(persons, return_inverse=True)
+        into = _pairs(sightings, numbers, places, merge)
+        if (into == np.arange(len(numbers))).all():
+            break
+        persons = numbers[into][places]
+    return persons
+
+
+def _pairs(sightings: Sightings, numbers: Rows, places: Rows, merge: float) -> Rows:
+    """For each person by place the one to merge into, or the person itself."""
+    sums, _ = _sums(sightings.faces, places)
+    names = [str(number) for number in numbers]
+    crowd = Crowd.made_of(names, unit(sums))
+    best, scores = crowd.stand_outs(crowd.templates, without=names)
+    into = np.arange(len(numbers))
+    held = np.zeros(len(numbers), np.bool_)
+    held[places[sightings.pinned]] = True
+    active = np.zeros(len(numbers), np.bool_)
+    active[places[sightings.active]] = True
+    mutual = (best[best] == into) & (best > into) & (scores >= merge)
+    mutual &= ~(held & held[best]) & (active | active[best])
+    apart = {frozenset(pair) for pair in sightings.apart}
+    for place in np.flatnonzero(mutual):
+        if frozenset((int(numbers[place]), int(numbers[best[place]]))) not in apart:
+            into[best[place]] = place
+    return into
+
+
+def _sums(faces: Vectors, places: Rows) -> tuple[Vectors, Rows]:
+    """Of each person the sum of the faces, (P, D), and how many they are, (P,)."""
+    order = np.argsort(places, kind="stable")
+    counts = np.bincount(places)
+    starts = np.cumsum(counts) - counts
+    sums = np.add.reduceat(faces[order].astype(np.float64), starts, axis=0)
+    return sums.astype(np.float32), counts
+
+
+def _same_partition(one: Rows, other: Rows) -> bool:
+    pairs = np.unique(np.stack([one, other]), axis=1).shape[1]
+    return bool(pairs == len(np.unique(one)) == len(np.unique(other)))

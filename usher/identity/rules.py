@@ -1,0 +1,219 @@
+"""When a face is somebody's: by a budget of false alarms, or by one distance."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from usher.domain.impostors import ImpostorDistances
+from usher.identity.calibrate import Calibration, StrangerScores, calibrate
+from usher.identity.gallery import Gallery, NearestGallery, TemplateGallery
+from usher.identity.measured import STRANGERS, impostors_of
+
+LINK = 0.02
+"""The share of people never seen before who may be taken for a stranger seen before."""
+MERGE = 0.002
+"""The same, where two strangers are made one without a person's word."""
+_REVIEW = 5
+"""A person is asked about what so many times the budget of strangers would reach."""
+_LARGEST_REVIEW = 0.25
+
+
+class Rule(Protocol):
+    """What makes a face somebody's. Scores are those of the rule's own kind of gallery."""
+
+    def make_gallery(self) -> Gallery: ...
+
+    def calibrate(self, settled: Gallery) -> Calibration:
+        """The score that somebody known must reach among these people."""
+        ...
+
+    def link(self, strangers: Gallery) -> float:
+        """The score at which a face is that of a stranger seen before."""
+        ...
+
+    def strangers_accepted(self, score: float, gallery: Gallery) -> float:
+        """The share of people who are not in a gallery that reach a score in it."""
+        ...
+
+    def pair_distance(self, comparisons: int) -> float:
+        """How far apart two faces of one person lie at most, where so many pairs are compared."""
+        ...
+
+
+def review_share(budget: float) -> float:
+    """The share of strangers down to which a person is asked."""
+    return max(budget, min(_REVIEW * budget, _LARGEST_REVIEW))
+
+
+class BudgetRule:
+    """Keeps the share of strangers called by a name at a budget while the gallery grows.
+
+    Parameters
+    ----------
+    budget
+        The acceptable false positive identification rate (FPIR), such as 0.01.
+    prior
+        What strangers' scores are like, for the model whose vectors are compared.
+    impostors
+        Of the same model.
+    """
+
+    def __init__(self, budget: float, prior: StrangerScores, impostors: ImpostorDistances) -> None:
+        _check_budget(budget)
+        self.budget = budget
+        self.prior = prior
+        self._impostors = impostors
+
+    def make_gallery(self) -> TemplateGallery:
+        return TemplateGallery()
+
+    def calibrate(self, settled: Gallery) -> Calibration:
+        if not isinstance(settled, TemplateGallery):
+            raise TypeError("the prior is of the scores of a TemplateGallery")
+        review = review_share(self.budget)
+        return calibrate(settled, self.prior, budget=self.budget, review=review)
+
+    def link(self, strangers: Gallery) -> float:
+        return self.link_among(len(strangers))
+
+    def link_among(self, strangers: int) -> float:
+        """`link`, by the number of strangers."""
+        return self.prior.score_at(LINK, strangers)
+
+    def merge_among(self, strangers: int) -> float:
+        """The score at which two of so many strangers are one."""
+        return self.prior.score_at(MERGE, strangers)
+
+    def strangers_accepted(self, score: float, gallery: Gallery) -> float:
+        return self.prior.share_above(score, len(gallery))
+
+    def pair_distance(self, comparisons: int) -> float:
+        return _distance_within(self._impostors, self.budget, comparisons)
+
+
+class NearestBudgetRule:
+    """The budget for a model of which only the distances between people are known.
+
+    A stranger is compared with every reference, so with n references the share accepted is
+    1 - (1 - FMR)^n, as if comparisons were independent; references of one person are not, which
+    errs on the careful side. The nearest reference decides, and never from farther than the table's
+    loosest distance.
+
+    Parameters
+    ----------
+    budget
+        See `BudgetRule`.
+    impostors
+        How close faces of different people come.
+    """
+
+    def __init__(self, budget: float, impostors: ImpostorDistances) -> None:
+        _check_budget(budget)
+        self.budget = budget
+        self._impostors = impostors
+
+    def make_gallery(self) -> NearestGallery:
+        return NearestGallery()
+
+    def calibrate(self, settled: Gallery) -> Calibration:
+        references = settled.references
+        review = _distance_within(self._impostors, review_share(self.budget), references)
+        return Calibration(
+            threshold=-self.pair_distance(references), review=-review, persons=len(settled)
+        )
+
+    def link(self, strangers: Gallery) -> float:
+        return -self.pair_distance(strangers.references)
+
+    def strangers_accepted(self, score: float, gallery: Gallery) -> float:
+        return _any_of(self._impostors.share_below(-score), gallery.references)
+
+    def pair_distance(self, comparisons: int) -> float:
+        return _distance_within(self._impostors, self.budget, comparisons)
+
+
+class FixedRule:
+    """The classic rule: one distance, whatever the size of the gallery. Nothing is reviewed.
+
+    With 200 people enrolled and 0.6 between raw dlib descriptors it calls two thirds of strangers a
+    known person.
+
+    Parameters
+    ----------
+    distance
+        The largest accepted.
+    impostors
+        Of the model whose vectors are compared.
+    """
+
+    def __init__(self, distance: float, impostors: ImpostorDistances) -> None:
+        self._distance = distance
+        self._impostors = impostors
+
+    def make_gallery(self) -> NearestGallery:
+        return NearestGallery()
+
+    def calibrate(self, settled: Gallery) -> Calibration:
+        at = -self._distance
+        return Calibration(threshold=at, review=at, persons=len(settled))
+
+    def link(self, strangers: Gallery) -> float:
+        return -self._distance
+
+    def strangers_accepted(self, score: float, gallery: Gallery) -> float:
+        return _any_of(self._impostors.share_below(-score), gallery.references)
+
+    def pair_distance(self, comparisons: int) -> float:
+        return self._distance
+
+
+def _check_budget(budget: float) -> None:
+    if not 0 < budget < 1:
+        raise ValueError("the budget is a share between 0 and 1")
+
+
+def _any_of(share: float, comparisons: int) -> float:
+    """The share of strangers accepted by any of so many comparisons, as if independent."""
+    return 1.0 if share == 1 else -math.expm1(comparisons * math.log1p(-share))
+
+
+def _distance_within(impostors: ImpostorDistances, budget: float, comparisons: int) -> float:
+    share = -math.expm1(math.log1p(-budget) / max(comparisons, 1))
+    return min(impostors.distance_at(share), impostors.loosest)
+
+
+def make_rule(
+    name: str,
+    *,
+    model: str,
+    budget: float,
+    fixed_distance: float | None,
+    impostors: ImpostorDistances | None = None,
+) -> Rule:
+    """The rule of that name: `budget` or `fixed`.
+
+    Parameters
+    ----------
+    name
+        `budget` or `fixed`.
+    model
+        The id of the model whose vectors are compared.
+    budget
+        See `BudgetRule`.
+    fixed_distance
+        See `FixedRule`; None: the model's loosest, which is 0.6 for raw dlib descriptors.
+    impostors
+        The model's own table; None: what was measured of it here.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no table for the model.
+    """
+    table = impostors or impostors_of(model)
+    if name == "fixed":
+        return FixedRule(table.loosest if fixed_distance is None else fixed_distance, table)
+    if impostors is not None or model not in STRANGERS:
+        return NearestBudgetRule(budget, table)
+    return BudgetRule(budget, STRANGERS[model], table)
