@@ -19,6 +19,7 @@ from usher.storage.access import Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
 from usher.storage.audit import Audit
 from usher.storage.cameras import Cameras
+from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
 from usher.storage.detections import Detections
@@ -43,7 +44,7 @@ class State:
     database: Database
     detections: Detections
     people: People
-    identity: Identity
+    corrections: Corrections
     alerts: Alerts
     cameras: Cameras
     users: Users
@@ -91,7 +92,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         database=database,
         detections=Detections(database),
         people=people,
-        identity=identity,
+        corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
         cameras=Cameras(database),
         users=Users(database),

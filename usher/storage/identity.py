@@ -1,52 +1,51 @@
-"""Every change of who is who, each in one transaction.
-
-The document `settings/gallery` has a version that each change raises. The classifier decides
-against the gallery of one version and commits only while that version stands; a manager's merge or
-naming raises it. So MongoDB itself keeps identity changes one after the other, whoever makes them.
-"""
+"""Who is who, as the classifier decides it: under its lease, against one version of the gallery."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from itertools import chain
 
-from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
 
-from usher.domain.errors import Conflict, LeaseLost, NotFound
-from usher.domain.identifiers import new_id, new_person_id
-from usher.domain.records import (
-    Confidence,
-    Detection,
-    DetectionStatus,
-    Face,
-    Person,
-    PersonKind,
-)
-from usher.storage.database import Database, Session, in_transaction, transact
+from usher.domain.errors import LeaseLost, NotFound
+from usher.domain.records import Confidence, Detection, DetectionStatus, Person, PersonKind
+from usher.storage.database import Database, Session, transact
+from usher.storage.distinctions import distinguish, pairs_with
 from usher.storage.documents import (
+    Document,
     detection_from_document,
-    milliseconds,
-    person_from_document,
     to_document,
 )
 from usher.storage.leases import Lease, Leases
-from usher.storage.people import People
-from usher.storage.possessions import move_all_but_a_rest, remove_all_but_a_rest
-from usher.storage.visits import Visits
+from usher.storage.references import reference_of
+from usher.storage.versions import gallery_version, raise_version
+from usher.storage.visits import Arrival, Visits
 
-_HOLDS_PERSONS = ("faces", "detections", "visits", "alerts")
-ANOTHER_VERSION = "somebody else has changed who is who: decide again"
+_CHANGED_MEANWHILE = "a detection has changed meanwhile: decide again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What the classifier decided about one detection.
 
-    `person_id` is None where it cannot be identified. `founds` makes the person, `reference` keeps
-    the face as one of theirs.
+    Attributes
+    ----------
+    person_id
+        Whose it is; None where it cannot be identified.
+    founds
+        Makes the person: a new stranger.
+    reference
+        Keeps the face as one of theirs. A reference that comes from a detection has its id.
+    candidate_id
+        Somebody known whom the detection probably shows, for a person to say.
+    companions
+        Earlier unidentifiable detections of the same track, which become the person's with it: of
+        the same visit, and as references where `reference` says so.
+    drops
+        References that go because the person has enough.
     """
 
     detection: Detection
@@ -54,21 +53,26 @@ class Assignment:
     confidence: Confidence | None = None
     founds: bool = False
     reference: bool = False
+    candidate_id: str | None = None
+    companions: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """What went with a person, and the keys of the crops that must go too."""
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """An assignment that makes somebody's, with what the database holds of its companions."""
 
-    faces: int
-    detections: int
-    visits: int
-    alerts: int
-    crops: frozenset[str]
+    assignment: Assignment
+    person_id: str
+    detections: tuple[Detection, ...]
+
+    @property
+    def not_persons(self) -> set[str]:
+        return set(chain.from_iterable(item.not_persons for item in self.detections))
 
 
 class Identity:
-    """Transactions over persons, faces, detections, visits and alerts.
+    """What the classifier changes, each change in one transaction.
 
     Parameters
     ----------
@@ -81,16 +85,12 @@ class Identity:
         self._persons = database["persons"]
         self._faces = database["faces"]
         self._detections = database["detections"]
-        self._people = People(database)
         self._leases = Leases(database)
         self._visits = Visits(database, gap_s=visit_gap_s)
 
     async def version(self) -> int:
         """The gallery's version now."""
-        document = await self._database["settings"].find_one({"_id": "gallery"})
-        return int(document["version"]) if document else 0
-
-    # ---- The classifier's side -------------------------------------------------------------------
+        return await gallery_version(self._database)
 
     async def commit(
         self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
@@ -106,284 +106,151 @@ class Identity:
         ------
         LeaseLost
             If the lease has changed hands, the gallery has another version than the decisions were
-            made against, or a new person's id is taken. Nothing is written.
+            made against, a detection or a companion is no longer as it was, or a new person's id is
+            taken. Nothing is written.
         """
 
         async def work(session: Session) -> int:
             await self._leases.hold(lease, lease_s=lease_s, session=session)
-            following = await self._raise_version(session, expected=version)
-            finished = [await self._assign(assignment, session) for assignment in assignments]
-            result = await self._detections.bulk_write(finished, session=session)
-            if result.matched_count < len(finished):
-                raise LeaseLost("a detection is no longer waiting to be assigned")
-            return following
+            return await self._commit(assignments, version, session)
 
         async with self._database.client.start_session() as session:
             await self._leases.bind(lease, session)
-            try:
-                return await transact(session, work)
-            except DuplicateKeyError as error:
-                raise LeaseLost("a new person's id is taken: decide again") from error
+            return await transact(session, work)
 
-    async def _assign(self, assignment: Assignment, session: Session) -> UpdateOne:
-        """Write all of a decision but the detection's own change, which is returned."""
-        detection, person_id = assignment.detection, assignment.person_id
-        if person_id is None:
-            return _finish(detection, {"status": DetectionStatus.UNIDENTIFIABLE})
-        if assignment.founds:
-            await self._insert_stranger(person_id, detection.received_at, session)
-            visit_id = await self._visits.begin(detection, person_id, session, alert=True)
-        else:
-            visit_id = await self._visits.join(detection, person_id, session)
-        if assignment.reference:
-            await self._insert_reference(detection, person_id, session)
-        return _finish(
-            detection,
-            {
-                "status": DetectionStatus.CLASSIFIED,
-                "person_id": person_id,
-                "confidence": assignment.confidence,
-                "visit_id": visit_id,
-            },
+    async def _commit(
+        self, assignments: Sequence[Assignment], version: int, session: Session
+    ) -> int:
+        settled = await self._settled(assignments, session)
+        touched = set(chain.from_iterable(_touched(item) for item in settled))
+        following = await raise_version(self._database, session, persons=touched, expected=version)
+        strangers = await self._strangers(settled, session)
+        visit_ids = await self._visits.join(
+            [Arrival(item.person_id, item.detections) for item in settled],
+            session,
+            alert_of=strangers,
         )
+        await self._change_references(settled, session)
+        apart = (
+            pairs_with(s.person_id, s.not_persons) for s in settled if s.person_id in strangers
+        )
+        await distinguish(self._database, set(chain.from_iterable(apart)), session)
+        finished = [
+            _finished(item, visit_id, strange=item.person_id in strangers)
+            for item, visit_id in zip(settled, visit_ids, strict=True)
+        ]
+        nobodys = [_unidentifiable(item) for item in assignments if item.person_id is None]
+        await self._finish([*chain.from_iterable(finished), *nobodys], session)
+        return following
 
-    # ---- A manager's side ------------------------------------------------------------------------
-
-    async def create_person(self, person: Person) -> None:
-        async def work(session: Session) -> None:
-            await self._raise_version(session)
-            await self._persons.insert_one(to_document(person), session=session)
-
-        await in_transaction(self._database, work)
-
-    async def update_person(self, person_id: str, changes: dict[str, Any]) -> Person:
-        """Change fields of a person. Raises NotFound where there is none."""
-
-        async def work(session: Session) -> Person:
-            await self._raise_version(session)
-            document = await self._persons.find_one_and_update(
-                {"_id": person_id},
-                {"$set": changes},
-                return_document=ReturnDocument.AFTER,
-                session=session,
+    async def _settled(self, assignments: Sequence[Assignment], session: Session) -> list[_Settled]:
+        companions = await self._companions(assignments, session)
+        return [
+            _Settled(
+                item,
+                item.person_id,
+                (item.detection, *(companions[id_] for id_ in item.companions)),
             )
-            if document is None:
-                raise NotFound(f"there is no person {person_id}")
-            return person_from_document(document)
+            for item in assignments
+            if item.person_id is not None
+        ]
 
-        return await in_transaction(self._database, work)
+    async def _companions(
+        self, assignments: Sequence[Assignment], session: Session
+    ) -> Mapping[str, Detection]:
+        ids = list(chain.from_iterable(item.companions for item in assignments))
+        if not ids:
+            return {}
+        found = self._detections.find({"_id": {"$in": ids}, **_LEFT_OVER}, session=session)
+        companions = {row["_id"]: detection_from_document(row) for row in await found.to_list()}
+        if len(companions) < len(ids):
+            raise LeaseLost(_CHANGED_MEANWHILE)
+        return companions
 
-    async def add_face(self, face: Face) -> None:
-        """Enrol a reference. Raises NotFound where its person does not exist."""
-
-        async def work(session: Session) -> None:
-            await self._raise_version(session)
-            await self._people.get(face.person_id, session=session)
-            await self._faces.insert_one(to_document(face), session=session)
-
-        await in_transaction(self._database, work)
-
-    async def remove_face(self, person_id: str, face_id: str) -> Face:
-        """Forget a reference and give it back, for its crop's sake. Raises NotFound."""
-        face = await self._people.face(person_id, face_id)
-
-        async def work(session: Session) -> None:
-            await self._raise_version(session)
-            await self._faces.delete_one({"_id": face_id}, session=session)
-
-        await in_transaction(self._database, work)
-        return face
-
-    async def merge(self, into: str, others: Sequence[str]) -> Person:
-        """Fold other persons into one, who takes over a name where there is none yet.
-
-        Of somebody with thousands of detections these are moved first, in steps: a merge that was
-        broken off can be made again.
-
-        Raises
-        ------
-        NotFound
-            If one of them does not exist.
-        Conflict
-            If somebody is to be merged with themselves.
-        """
-        if into in others:
-            raise Conflict("a person cannot be merged with themselves")
-        for person_id in (into, *others):
-            await self._people.get(person_id)
-        await move_all_but_a_rest(self._database, others, into)
-
-        async def work(session: Session) -> Person:
-            await self._raise_version(session)
-            target = await self._people.get(into, session=session)
-            folded = [await self._people.get(other, session=session) for other in others]
-            theirs = {"person_id": {"$in": list(others)}}
-            for name in _HOLDS_PERSONS:
-                await self._database[name].update_many(
-                    theirs, {"$set": {"person_id": into}}, session=session
-                )
-            await self._persons.delete_many({"_id": {"$in": list(others)}}, session=session)
-            merged = _inheriting(target, folded)
-            await self._persons.update_one(
-                {"_id": into}, {"$set": to_document(merged)}, session=session
-            )
-            return merged
-
-        return await in_transaction(self._database, work)
-
-    async def delete_person(self, person_id: str) -> Removal:
-        """Remove a person with everything that is about them.
-
-        Of somebody with thousands of detections these go first, in steps, and the person last: a
-        deletion that was broken off can be made again.
-
-        Raises
-        ------
-        NotFound
-            If there is no such person.
-        """
-        await self._people.get(person_id)
-        crops, removed = await remove_all_but_a_rest(self._database, person_id)
-
-        async def work(session: Session) -> Removal:
-            await self._raise_version(session)
-            await self._people.get(person_id, session=session)
-            rest = await self._remove_rest(person_id, session)
-            await self._persons.delete_one({"_id": person_id}, session=session)
-            return rest
-
-        rest = await in_transaction(self._database, work)
-        detections, visits, alerts = removed
-        return Removal(
-            faces=rest.faces,
-            detections=rest.detections + detections,
-            visits=rest.visits + visits,
-            alerts=rest.alerts + alerts,
-            crops=rest.crops | crops,
-        )
-
-    async def _remove_rest(self, person_id: str, session: Session) -> Removal:
-        theirs = {"person_id": person_id}
-        crops: set[str] = set()
-        for collection in (self._faces, self._detections):
-            crops.update(await collection.distinct("crop", theirs, session=session))
-        removed = {
-            name: (await self._database[name].delete_many(theirs, session=session)).deleted_count
-            for name in _HOLDS_PERSONS
+    async def _strangers(self, settled: Sequence[_Settled], session: Session) -> set[str]:
+        """Those of the persons who are unknown; the new ones are made."""
+        new = {
+            item.person_id: item.assignment.detection.received_at
+            for item in settled
+            if item.assignment.founds
         }
-        return Removal(**removed, crops=frozenset(crops))
+        await self._found([_stranger(id_, when) for id_, when in new.items()], session)
+        there = {item.person_id for item in settled} - new.keys()
+        found = self._persons.find({"_id": {"$in": sorted(there)}}, {"kind": 1}, session=session)
+        kinds = {row["_id"]: row["kind"] for row in await found.to_list()} if there else {}
+        if missing := there - kinds.keys():
+            raise NotFound(f"there is no person {min(missing)}")
+        return new.keys() | {id_ for id_, kind in kinds.items() if kind == PersonKind.UNKNOWN}
 
-    async def correct(self, detection_id: str, person_id: str | None) -> Detection:
-        """Give a detection to a person, or to nobody because it shows no face.
+    async def _found(self, strangers: Sequence[Person], session: Session) -> None:
+        if not strangers:
+            return
+        documents = [to_document(person) for person in strangers]
+        try:
+            await self._persons.insert_many(documents, session=session)
+        except BulkWriteError as error:  # a conflict with another transaction is no such error
+            raise LeaseLost("a new person's id is taken: decide again") from error
 
-        The face stops being anybody else's reference, and becomes one of the person's where its
-        quality allows it: a person has confirmed it.
+    async def _change_references(self, settled: Sequence[_Settled], session: Session) -> None:
+        new = [
+            to_document(reference_of(detection, item.person_id))
+            for item in settled
+            if item.assignment.reference
+            for detection in item.detections
+        ]
+        if new:
+            await self._faces.insert_many(new, session=session)
+        dropped = list(chain.from_iterable(item.assignment.drops for item in settled))
+        if dropped:
+            await self._faces.delete_many({"_id": {"$in": dropped}}, session=session)
 
-        Raises
-        ------
-        NotFound
-            If there is no such detection or person.
-        """
-
-        return await in_transaction(
-            self._database, lambda session: self._correct(detection_id, person_id, session)
-        )
-
-    async def correct_to_new(self, detection_id: str) -> Detection:
-        """Give a detection to a new stranger. Raises NotFound."""
-
-        async def work(session: Session) -> Detection:
-            person_id = new_person_id()
-            await self._insert_stranger(person_id, milliseconds(datetime.now(UTC)), session)
-            return await self._correct(detection_id, person_id, session)
-
-        return await in_transaction(self._database, work)
-
-    async def _correct(
-        self, detection_id: str, person_id: str | None, session: Session
-    ) -> Detection:
-        await self._raise_version(session)
-        document = await self._detections.find_one({"_id": detection_id}, session=session)
-        if document is None:
-            raise NotFound(f"there is no detection {detection_id}")
-        detection = detection_from_document(document)
-        await self._faces.delete_many({"detection_id": detection_id}, session=session)
-        await self._visits.leave(detection, session)
-        changes = {
-            **await self._correction(detection, person_id, session),
-            "confidence": None,
-            "reason": None,
-            "claim_token": None,
-        }
-        await self._detections.update_one({"_id": detection_id}, {"$set": changes}, session=session)
-        return detection_from_document({**document, **changes})
-
-    async def _correction(
-        self, detection: Detection, person_id: str | None, session: Session
-    ) -> dict[str, Any]:
-        if person_id is None:
-            status = DetectionStatus.NOT_A_FACE
-            return {"status": status, "person_id": None, "visit_id": None}
-        await self._people.get(person_id, session=session)
-        if detection.embedding and detection.quality and detection.quality.acceptable:
-            await self._insert_reference(detection, person_id, session)
-        return {
-            "status": DetectionStatus.CLASSIFIED,
-            "person_id": person_id,
-            "visit_id": await self._visits.join(detection, person_id, session, alert=False),
-        }
-
-    # ---- Parts -----------------------------------------------------------------------------------
-
-    async def _raise_version(self, session: Session, *, expected: int | None = None) -> int:
-        """Raise the gallery's version; a concurrent identity change makes this one wait or fail."""
-        query = {"_id": "gallery"} if expected is None else {"_id": "gallery", "version": expected}
-        document = await self._database["settings"].find_one_and_update(
-            query,
-            {"$inc": {"version": 1}},
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        if document is None:
-            raise LeaseLost(ANOTHER_VERSION)
-        return int(document["version"])
-
-    async def _insert_stranger(self, person_id: str, when: datetime, session: Session) -> None:
-        person = Person(id=person_id, kind=PersonKind.UNKNOWN, created_at=when)
-        await self._persons.insert_one(to_document(person), session=session)
-
-    async def _insert_reference(
-        self, detection: Detection, person_id: str, session: Session
-    ) -> None:
-        if detection.embedding is None:
-            raise Conflict(f"detection {detection.id} has no vector yet")
-        face = Face(
-            id=new_id(),
-            person_id=person_id,
-            embedding=detection.embedding,
-            crop=detection.crop,
-            origin="detection",
-            created_at=detection.captured_at,
-            detection_id=detection.id,
-        )
-        await self._faces.insert_one(to_document(face), session=session)
+    async def _finish(self, updates: Sequence[UpdateOne], session: Session) -> None:
+        if not updates:
+            return
+        result = await self._detections.bulk_write(updates, session=session)
+        if result.matched_count < len(updates):
+            raise LeaseLost(_CHANGED_MEANWHILE)
 
 
-def _finish(detection: Detection, changes: dict[str, Any]) -> UpdateOne:
-    return UpdateOne({"_id": detection.id, "status": DetectionStatus.EMBEDDED}, {"$set": changes})
+_LEFT_OVER: Document = {"status": DetectionStatus.UNIDENTIFIABLE, "confirmed": {"$ne": True}}
+"""Selects what is nobody's and may become somebody's by itself."""
 
 
-def _inheriting(target: Person, folded: Sequence[Person]) -> Person:
-    """The target, with the first name among the others where it has none."""
-    if target.name is not None:
-        return target
-    named = next((person for person in folded if person.name is not None), None)
-    if named is None:
-        return target
-    return Person(
-        id=target.id,
-        kind=named.kind,
-        created_at=target.created_at,
-        name=named.name,
-        notes=target.notes or named.notes,
+def _touched(settled: _Settled) -> set[str]:
+    """Whose references, kind or distinctions an assignment may change."""
+    item, others = settled.assignment, settled.not_persons
+    changes = item.founds or item.reference or item.drops or others
+    return {settled.person_id, *others} if changes else set()
+
+
+def _stranger(person_id: str, when: datetime) -> Person:
+    return Person(id=person_id, kind=PersonKind.UNKNOWN, created_at=when)
+
+
+def _finished(settled: _Settled, visit_id: str, *, strange: bool) -> list[UpdateOne]:
+    """The changes of an assigned detection and of its companions, who keep their candidates."""
+    item = settled.assignment
+    now = {
+        "status": DetectionStatus.CLASSIFIED,
+        "person_id": settled.person_id,
+        "confidence": item.confidence,
+        "visit_id": visit_id,
+    }
+    first = {"_id": item.detection.id, "status": DetectionStatus.EMBEDDED}
+    others = now if strange else {**now, "candidate_id": None}
+    return [
+        UpdateOne(first, {"$set": {**now, "candidate_id": item.candidate_id}}),
+        *(UpdateOne({"_id": id_, **_LEFT_OVER}, {"$set": others}) for id_ in item.companions),
+    ]
+
+
+def _unidentifiable(item: Assignment) -> UpdateOne:
+    return UpdateOne(
+        {"_id": item.detection.id, "status": DetectionStatus.EMBEDDED},
+        {
+            "$set": {
+                "status": DetectionStatus.UNIDENTIFIABLE,
+                "candidate_id": item.candidate_id,
+            }
+        },
     )

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pymongo import ReturnDocument
+from pymongo import InsertOne, UpdateOne
 
 from usher.domain.identifiers import new_id
-from usher.domain.records import Alert, Detection, PersonKind, Visit
+from usher.domain.records import Alert, Detection, Visit
 from usher.storage.database import Database, Session
-from usher.storage.documents import milliseconds, to_document
+from usher.storage.documents import Document, milliseconds, to_document
 from usher.storage.leases import AT_ONCE
-from usher.storage.people import People
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Detections of a person at one camera that belong to one visit; the first says to which."""
+
+    person_id: str
+    detections: tuple[Detection, ...]
+
+
+@dataclass(slots=True)
+class _Stay:
+    """A visit while detections join it, before that is written."""
+
+    id: str
+    started_at: datetime
+    last_at: datetime
+    begun_by: Arrival | None = None
+    joined: list[datetime] = field(default_factory=list)
+
+    def take(self, detections: Sequence[Detection]) -> None:
+        self.joined.extend(detection.captured_at for detection in detections)
+        self.started_at = min(self.started_at, *self.joined)
+        self.last_at = max(self.last_at, *self.joined)
 
 
 class Visits:
@@ -26,81 +52,145 @@ class Visits:
     def __init__(self, database: Database, *, gap_s: float) -> None:
         self._visits = database["visits"]
         self._alerts = database["alerts"]
-        self._people = People(database)
         self._gap = timedelta(seconds=gap_s)
 
     async def join(
-        self, detection: Detection, person_id: str, session: Session, *, alert: bool = True
-    ) -> str:
-        """Add a detection to the person's visit at its camera, or begin one; the visit's id.
+        self, arrivals: Sequence[Arrival], session: Session, *, alert_of: Container[str] = ()
+    ) -> list[str]:
+        """Add detections to their persons' visits, or begin visits; the visits' ids.
 
-        A visit that a stranger begins is an alert, unless `alert` is false.
+        Parameters
+        ----------
+        arrivals
+            In the order in which they are to join.
+        alert_of
+            The persons a visit of whom is an alert when it begins.
         """
-        moment = detection.captured_at
-        document = await self._visits.find_one_and_update(
-            {
-                "person_id": person_id,
-                "camera_id": detection.camera_id,
-                "started_at": {"$lte": moment + self._gap},
-                "last_at": {"$gte": moment - self._gap},
-            },
-            {
-                "$min": {"started_at": moment},
-                "$max": {"last_at": moment},
-                "$inc": {"detections": 1},
-            },
-            sort=[("last_at", -1)],
+        if not arrivals:
+            return []
+        stays = await self._stays(arrivals, session)
+        joined = [self._join(stays[_place(arrival)], arrival) for arrival in arrivals]
+        await self._write({stay.id: stay for stay in joined}, session)
+        begun = {stay.id: stay.begun_by for stay in joined if stay.begun_by is not None}
+        strange = {id_: by for id_, by in begun.items() if by.person_id in alert_of}
+        await self._intend_alerts(strange, session)
+        return [stay.id for stay in joined]
+
+    async def leave(
+        self, detections: Sequence[Detection], session: Session
+    ) -> list[tuple[str, Document]]:
+        """Take detections out of their visits, which go when nothing is left of them.
+
+        Returns
+        -------
+        list
+            The visits and alerts that went, each with the name of its collection.
+        """
+        left = Counter(item.visit_id for item in detections if item.visit_id is not None)
+        if not left:
+            return []
+        await self._visits.bulk_write(
+            [UpdateOne({"_id": id_}, {"$inc": {"detections": -n}}) for id_, n in left.items()],
             session=session,
         )
-        if document is not None:
-            return str(document["_id"])
-        alert = alert and await self._is_strange(person_id, session)
-        return await self.begin(detection, person_id, session, alert=alert)
+        return await self.remove_empty(list(left), session)
 
-    async def begin(
-        self, detection: Detection, person_id: str, session: Session, *, alert: bool
-    ) -> str:
-        """Begin a visit, with an alert intent or without; the visit's id."""
-        visit = Visit(
-            id=new_id(),
-            person_id=person_id,
-            camera_id=detection.camera_id,
-            started_at=detection.captured_at,
-            last_at=detection.captured_at,
+    async def remove_empty(
+        self, visit_ids: Sequence[str], session: Session
+    ) -> list[tuple[str, Document]]:
+        """Remove those of the visits in which nobody was seen, and their alerts; what went."""
+        nobody = {"_id": {"$in": list(visit_ids)}, "detections": {"$lte": 0}}
+        visits = await self._visits.find(nobody, session=session).to_list()
+        if not visits:
+            return []
+        of_them = {"visit_id": {"$in": [visit["_id"] for visit in visits]}}
+        alerts = await self._alerts.find(of_them, session=session).to_list()
+        await self._visits.delete_many(nobody, session=session)
+        await self._alerts.delete_many(of_them, session=session)
+        return [("visits", visit) for visit in visits] + [("alerts", alert) for alert in alerts]
+
+    async def _stays(
+        self, arrivals: Sequence[Arrival], session: Session
+    ) -> defaultdict[tuple[str, str], list[_Stay]]:
+        """What there is to join, by person and camera."""
+        moments = [arrival.detections[0].captured_at for arrival in arrivals]
+        places = {_place(arrival) for arrival in arrivals}
+        found = self._visits.find(
+            {
+                "person_id": {"$in": sorted({person_id for person_id, _ in places})},
+                "camera_id": {"$in": sorted({camera_id for _, camera_id in places})},
+                "started_at": {"$lte": max(moments) + self._gap},
+                "last_at": {"$gte": min(moments) - self._gap},
+            },
+            session=session,
         )
-        await self._visits.insert_one({**to_document(visit), "detections": 1}, session=session)
-        if alert:
-            await self._intend_alert(visit, detection, session)
-        return visit.id
+        stays = defaultdict[tuple[str, str], list[_Stay]](list)
+        for visit in await found.to_list():
+            stay = _Stay(visit["_id"], visit["started_at"], visit["last_at"])
+            stays[visit["person_id"], visit["camera_id"]].append(stay)
+        return stays
 
-    async def leave(self, detection: Detection, session: Session) -> None:
-        """Take a detection out of its visit, which goes when nothing is left of it."""
-        if detection.visit_id is None:
+    def _join(self, stays: list[_Stay], arrival: Arrival) -> _Stay:
+        """The latest of the stays that the arrival belongs to, or a new one."""
+        moment = arrival.detections[0].captured_at
+        near = [
+            stay
+            for stay in stays
+            if stay.started_at - self._gap <= moment <= stay.last_at + self._gap
+        ]
+        stay = max(near, key=lambda stay: stay.last_at, default=None)
+        if stay is None:
+            stay = _Stay(new_id(), moment, moment, begun_by=arrival)
+            stays.append(stay)
+        stay.take(arrival.detections)
+        return stay
+
+    async def _write(self, stays: dict[str, _Stay], session: Session) -> None:
+        await self._visits.bulk_write([_written(stay) for stay in stays.values()], session=session)
+
+    async def _intend_alerts(self, begun: dict[str, Arrival], session: Session) -> None:
+        if not begun:
             return
-        document = await self._visits.find_one_and_update(
-            {"_id": detection.visit_id},
-            {"$inc": {"detections": -1}},
-            return_document=ReturnDocument.AFTER,
-            session=session,
+        now = milliseconds(datetime.now(UTC))
+        alerts = [_alert(visit_id, arrival, now) for visit_id, arrival in begun.items()]
+        await self._alerts.insert_many(
+            [{**to_document(alert), "available_at": AT_ONCE} for alert in alerts], session=session
         )
-        if document is not None and document["detections"] <= 0:
-            await self._visits.delete_one({"_id": detection.visit_id}, session=session)
-            await self._alerts.delete_many({"visit_id": detection.visit_id}, session=session)
 
-    async def _is_strange(self, person_id: str, session: Session) -> bool:
-        person = await self._people.get(person_id, session=session)
-        return person.kind is PersonKind.UNKNOWN
 
-    async def _intend_alert(self, visit: Visit, detection: Detection, session: Session) -> None:
-        alert = Alert(
-            id=new_id(),
-            visit_id=visit.id,
-            person_id=visit.person_id,
-            camera_id=visit.camera_id,
-            detection_id=detection.id,
-            captured_at=detection.captured_at,
-            created_at=milliseconds(datetime.now(UTC)),
+def _place(arrival: Arrival) -> tuple[str, str]:
+    return arrival.person_id, arrival.detections[0].camera_id
+
+
+def _written(stay: _Stay) -> InsertOne[Document] | UpdateOne:
+    if stay.begun_by is None:
+        return UpdateOne(
+            {"_id": stay.id},
+            {
+                "$min": {"started_at": stay.started_at},
+                "$max": {"last_at": stay.last_at},
+                "$inc": {"detections": len(stay.joined)},
+            },
         )
-        await self._alerts.insert_one(
-            {**to_document(alert), "available_at": AT_ONCE}, session=session
-        )
+    person_id, camera_id = _place(stay.begun_by)
+    visit = Visit(
+        id=stay.id,
+        person_id=person_id,
+        camera_id=camera_id,
+        started_at=stay.started_at,
+        last_at=stay.last_at,
+    )
+    return InsertOne({**to_document(visit), "detections": len(stay.joined)})
+
+
+def _alert(visit_id: str, arrival: Arrival, now: datetime) -> Alert:
+    detection = arrival.detections[0]
+    return Alert(
+        id=new_id(),
+        visit_id=visit_id,
+        person_id=arrival.person_id,
+        camera_id=detection.camera_id,
+        detection_id=detection.id,
+        captured_at=detection.captured_at,
+        created_at=now,
+    )

@@ -134,9 +134,9 @@ async def assign(
 ) -> wire.Detection:
     """Correct who a detection shows: this person, somebody new, or no face at all."""
     if assignment.new_person:
-        corrected = await state.identity.correct_to_new(detection_id)
+        corrected = await state.corrections.correct_to_new(detection_id)
     else:
-        corrected = await state.identity.correct(detection_id, assignment.person_id)
+        corrected = await state.corrections.correct(detection_id, assignment.person_id)
     await state.audit.add(principal.id, "detection.assign", detection_id, now=utc_now())
     return await one_detection_view(state, corrected)
 

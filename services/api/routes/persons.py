@@ -62,7 +62,7 @@ async def create(
         name=body.name,
         notes=body.notes,
     )
-    await state.identity.create_person(person)
+    await state.corrections.create_person(person)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
     return await one_person_view(state, person)
 
@@ -84,7 +84,7 @@ async def update(
     changes = _changes(body, await state.people.get(person_id))
     if not changes:
         return await one(person_id, state)
-    person = await state.identity.update_person(person_id, changes)
+    person = await state.corrections.update_person(person_id, changes)
     action = f"person.update:{','.join(sorted(changes))}"
     await state.audit.add(principal.id, action, person_id, now=utc_now())
     return await one_person_view(state, person)
@@ -95,7 +95,7 @@ async def delete(
     person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
 ) -> wire.DeletionReceipt:
     """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
-    removal = await state.identity.delete_person(person_id)
+    removal = await state.corrections.delete_person(person_id)
     for crop in removal.crops:
         await asyncio.to_thread(state.crops.delete, crop)
     await state.audit.add(principal.id, "person.delete", person_id, now=utc_now())
@@ -117,7 +117,7 @@ async def merge(
     state: Api,
 ) -> wire.Person:
     """Fold other persons into this one: their faces, detections, visits and alerts."""
-    person = await state.identity.merge(person_id, body.person_ids)
+    person = await state.corrections.merge(person_id, body.person_ids)
     for other in body.person_ids:
         await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
     return await one_person_view(state, person)
@@ -151,7 +151,7 @@ async def enrol(
         created_at=milliseconds(utc_now()),
     )
     try:
-        await state.identity.add_face(face)
+        await state.corrections.add_face(face)
     except NotFound:
         await asyncio.to_thread(state.crops.delete, face.crop)
         raise
@@ -167,7 +167,7 @@ async def remove_face(
     state: Api,
 ) -> None:
     """Stop recognising a person by this face. A detection's own picture stays with it."""
-    face = await state.identity.remove_face(person_id, face_id)
+    face = await state.corrections.remove_face(person_id, face_id)
     if face.origin == "enrolment":
         await asyncio.to_thread(state.crops.delete, face.crop)
     await state.audit.add(principal.id, "face.remove", person_id, now=utc_now())

@@ -1,15 +1,15 @@
-"""Who is who: all or nothing, one after the other."""
+"""What the classifier decides: all or nothing, one after the other."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.unit.storage.making import NOON, POOR, detection, embedded, face, person
-from usher.domain.errors import Conflict, LeaseLost, NotFound
+from tests.unit.storage.house import GAP_S, House, founding
+from tests.unit.storage.making import NOON, embedded, person
+from usher.domain.errors import LeaseLost
 from usher.domain.records import (
     AlertStatus,
     Confidence,
@@ -17,69 +17,8 @@ from usher.domain.records import (
     DetectionStatus,
     PersonKind,
 )
-from usher.storage import possessions
-from usher.storage.database import Database
-from usher.storage.detections import Detections
-from usher.storage.documents import Document, to_document
-from usher.storage.identity import Assignment, Identity
-from usher.storage.leases import ASSIGN, Lease, Leases
-from usher.storage.people import People
-
-GAP_S = 60.0
-WRITTEN = ("detections", "persons", "faces", "visits", "alerts", "settings")
-
-
-class House:
-    """A database with a classifier at work, and what there is to look at."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.identity = Identity(database, visit_gap_s=GAP_S)
-        self.detections = Detections(database)
-        self.people = People(database)
-
-    async def lease(self, owner: str = "worker") -> Lease:
-        lease = await Leases(self.database).acquire(ASSIGN, owner, lease_s=30)
-        assert lease is not None
-        return lease
-
-    async def commit(self, *assignments: Assignment, version: int | None = None) -> int:
-        """Insert the detections that are new, and commit."""
-        for assignment in assignments:
-            await self.detections.insert(assignment.detection)
-        return await self.identity.commit(
-            assignments,
-            lease=await self.lease(),
-            lease_s=30,
-            version=await self.identity.version() if version is None else version,
-        )
-
-    async def saw(self, person_id: str, second: float, **fields: Any) -> Detection:
-        """A detection of somebody who is there already."""
-        item = embedded(second, **fields)
-        await self.commit(Assignment(detection=item, person_id=person_id))
-        return await self.detections.get(item.id)
-
-    async def stranger(self, person_id: str, second: float = 0, **fields: Any) -> Detection:
-        """A detection that founds a stranger."""
-        item = embedded(second, **fields)
-        await self.commit(founding(item, person_id))
-        return await self.detections.get(item.id)
-
-    async def all(self, collection: str, **query: Any) -> list[Document]:
-        return await self.database[collection].find(query).sort("_id").to_list()
-
-    async def everything(self) -> dict[str, list[Document]]:
-        return {name: await self.all(name) for name in WRITTEN}
-
-
-def founding(item: Detection, person_id: str) -> Assignment:
-    return Assignment(detection=item, person_id=person_id, founds=True, reference=True)
-
-
-@pytest.fixture
-async def house(prepared: Database) -> House:
-    return House(prepared)
+from usher.storage.identity import Assignment
+from usher.storage.leases import Leases
 
 
 class TestCommit:
@@ -131,18 +70,12 @@ class TestCommit:
         for item in items:
             await house.detections.insert(item)
         before = await house.everything()
-        assign = house.identity._assign
-        calls = 0
 
-        async def crash(*given: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == 2:
-                raise RuntimeError("the power is gone")
-            return await assign(*given)
+        async def crash(*_: Any) -> None:
+            raise RuntimeError("the power is gone")
 
         with monkeypatch.context() as broken:
-            broken.setattr(house.identity, "_assign", crash)
+            broken.setattr(house.identity, "_finish", crash)
             with pytest.raises(RuntimeError):
                 await house.commit(*(founding(item, f"p-{item.id}") for item in items))
         assert await house.everything() == before
@@ -154,7 +87,7 @@ class TestCommit:
     ) -> None:
         await house.stranger("p-1")
         version = await house.identity.version()
-        await house.identity.update_person("p-1", {"name": "Ada", "kind": PersonKind.KNOWN})
+        await house.corrections.update_person("p-1", {"name": "Ada", "kind": PersonKind.KNOWN})
         item = embedded(1)
         await house.detections.insert(item)
         before = await house.everything()
@@ -185,7 +118,7 @@ class TestCommit:
     ) -> None:
         item = embedded()
         await house.detections.insert(item)
-        await house.identity.correct(item.id, None)
+        await house.corrections.correct(item.id, None)
         before = await house.everything()
         with pytest.raises(LeaseLost):
             await house.commit(founding(item, "p-1"))
@@ -197,6 +130,115 @@ class TestCommit:
         await house.stranger("p-1")
         with pytest.raises(LeaseLost, match="again"):
             await house.commit(founding(embedded(1), "p-1"))
+
+
+class TestCandidates:
+    @pytest.mark.parametrize("person_id", ["p-1", None])
+    async def test_commit_keeps_a_candidate_when_a_person_has_to_say(
+        self, house: House, person_id: str | None
+    ) -> None:
+        await house.stranger("p-1")
+        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        item = embedded(1)
+        await house.commit(
+            Assignment(detection=item, person_id=person_id, candidate_id="ada", confidence=None)
+        )
+        stored = await house.detections.get(item.id)
+        assert (stored.candidate_id, stored.person_id) == ("ada", person_id)
+
+    async def test_commit_keeps_persons_apart_when_a_detection_was_said_not_to_show_one(
+        self, house: House
+    ) -> None:
+        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        version = await house.identity.version()
+        await house.stranger("p-1", not_persons=("ada", "gone"))
+        assert (await house.people.get("p-1")).distinct_from == ("ada",)
+        assert (await house.people.get("ada")).distinct_from == ("p-1",)
+        changed = await house.references.changed_since(version)
+        assert changed is not None
+        assert changed[1] >= {"ada", "p-1"}
+
+    async def test_commit_keeps_nobody_apart_when_the_person_is_known(self, house: House) -> None:
+        for name in ("ada", "bob"):
+            await house.corrections.create_person(person(name, PersonKind.KNOWN, name=name))
+        await house.saw("ada", 0, not_persons=("bob",))
+        assert (await house.people.get("ada")).distinct_from == ()
+
+
+class TestCompanions:
+    async def left_over(self, house: House, second: float = 0, **fields: Any) -> Detection:
+        """A detection that could not be identified."""
+        item = embedded(second, track_id="t", **fields)
+        await house.commit(Assignment(detection=item, person_id=None))
+        return item
+
+    async def test_companions_are_of_the_same_visit_when_a_second_shot_founds_a_stranger(
+        self, house: House
+    ) -> None:
+        early = [await self.left_over(house, second) for second in (0, 1)]
+        late = embedded(2 * GAP_S, track_id="t")
+        ids = tuple(item.id for item in early)
+        await house.commit(
+            Assignment(detection=late, person_id="p-1", founds=True, reference=True, companions=ids)
+        )
+        found = [await house.detections.get(id_) for id_ in (*ids, late.id)]
+        assert {item.status for item in found} == {DetectionStatus.CLASSIFIED}
+        assert {item.person_id for item in found} == {"p-1"}
+        (visit,) = await house.all("visits")
+        assert {item.visit_id for item in found} == {visit["_id"]}
+        assert visit["detections"] == 3
+        assert (visit["started_at"], visit["last_at"]) == (NOON, late.captured_at)
+        (alert,) = await house.all("alerts")
+        assert alert["detection_id"] == late.id
+        references = await house.people.faces_of("p-1")
+        assert [item.id for item in references] == [*ids, late.id]
+
+    async def test_companions_are_no_references_when_the_assignment_is_none(
+        self, house: House
+    ) -> None:
+        await house.stranger("p-1")
+        early = await self.left_over(house, 1)
+        item = embedded(2)
+        await house.commit(Assignment(detection=item, person_id="p-1", companions=(early.id,)))
+        assert len(await house.people.faces_of("p-1")) == 1
+        assert (await house.detections.get(early.id)).person_id == "p-1"
+
+    @pytest.mark.parametrize("kind", [PersonKind.UNKNOWN, PersonKind.KNOWN])
+    async def test_companions_keep_their_candidate_when_they_become_a_strangers(
+        self, house: House, kind: PersonKind
+    ) -> None:
+        await house.corrections.create_person(person("p-1", kind))
+        early = embedded()
+        await house.commit(Assignment(detection=early, person_id=None, candidate_id="ada"))
+        await house.commit(
+            Assignment(detection=embedded(1), person_id="p-1", companions=(early.id,))
+        )
+        kept = "ada" if kind is PersonKind.UNKNOWN else None
+        assert (await house.detections.get(early.id)).candidate_id == kept
+
+    async def test_commit_writes_nothing_when_a_companion_was_corrected_meanwhile(
+        self, house: House
+    ) -> None:
+        early = await self.left_over(house)
+        await house.corrections.correct(early.id, None)
+        late = embedded(1)
+        await house.detections.insert(late)
+        before = await house.everything()
+        with pytest.raises(LeaseLost):
+            await house.commit(
+                Assignment(detection=late, person_id="p-1", founds=True, companions=(early.id,))
+            )
+        assert await house.everything() == before
+
+
+class TestDrops:
+    async def test_references_go_when_the_person_has_enough(self, house: House) -> None:
+        first = await house.stranger("p-1")
+        item = embedded(1)
+        await house.commit(
+            Assignment(detection=item, person_id="p-1", reference=True, drops=(first.id,))
+        )
+        assert [face.id for face in await house.people.faces_of("p-1")] == [item.id]
 
 
 class TestVisits:
@@ -237,11 +279,38 @@ class TestVisits:
         )
         assert len(await house.all("alerts")) == 1
 
+    async def test_visit_is_the_latest_when_a_detection_lies_between_two(
+        self, house: House
+    ) -> None:
+        await house.stranger("p-1", 0)
+        later = await house.saw("p-1", 2 * GAP_S - 1)
+        between = await house.saw("p-1", GAP_S - 0.5)
+        assert between.visit_id == later.visit_id
+
+    async def test_visits_are_the_same_when_detections_come_in_one_batch_or_one_by_one(
+        self, house: House
+    ) -> None:
+        moments = [0, 50, 200, 100, 40, 330, 261]
+        for name in ("p-1", "p-2"):
+            await house.corrections.create_person(person(name))
+        await house.commit(*(Assignment(detection=embedded(n), person_id="p-1") for n in moments))
+        for moment in moments:
+            await house.saw("p-2", moment)
+        fields = ("started_at", "last_at", "detections")
+        visits = [
+            sorted(
+                [row[name] for name in fields] for row in await house.all("visits", person_id=id_)
+            )
+            for id_ in ("p-1", "p-2")
+        ]
+        assert visits[0] == visits[1]
+        assert len(await house.all("alerts")) == len(await house.all("visits"))
+
     @pytest.mark.parametrize("kind", [PersonKind.KNOWN, PersonKind.IGNORED])
     async def test_visit_is_no_alert_when_the_person_is_known_or_ignored(
         self, house: House, kind: PersonKind
     ) -> None:
-        await house.identity.create_person(person("p-1", kind))
+        await house.corrections.create_person(person("p-1", kind))
         await house.saw("p-1", 0)
         assert len(await house.all("visits")) == 1
         assert await house.all("alerts") == []
@@ -252,279 +321,3 @@ class TestVisits:
         await house.stranger("p-1")
         (alert,) = await house.all("alerts")
         assert alert["available_at"] < NOON
-
-
-class TestManaging:
-    async def test_change_is_refused_when_the_person_does_not_exist(self, house: House) -> None:
-        before = await house.everything()
-        for change in (
-            house.identity.update_person("p-0", {"name": "Ada"}),
-            house.identity.add_face(face("p-0")),
-            house.identity.remove_face("p-0", "f"),
-            house.identity.merge("p-0", ["p-1"]),
-            house.identity.delete_person("p-0"),
-            house.identity.correct("d-0", None),
-            house.identity.correct_to_new("d-0"),
-        ):
-            with pytest.raises(NotFound):
-                await change
-        assert await house.everything() == before
-
-    async def test_every_change_raises_the_version_when_it_is_made(self, house: House) -> None:
-        seen = await house.stranger("p-1")
-        reference = face("p-2")
-        for change in (
-            house.identity.create_person(person("p-2")),
-            house.identity.update_person("p-2", {"name": "Ada"}),
-            house.identity.add_face(reference),
-            house.identity.remove_face("p-2", reference.id),
-            house.identity.correct(seen.id, "p-2"),
-            house.identity.correct_to_new(seen.id),
-            house.identity.merge("p-1", ["p-2"]),
-            house.identity.delete_person("p-1"),
-        ):
-            before = await house.identity.version()
-            await change
-            assert await house.identity.version() == before + 1
-
-    async def test_merge_moves_everything_and_inherits_the_name_when_the_target_has_none(
-        self, house: House
-    ) -> None:
-        await house.stranger("p-1", 0)
-        await house.stranger("p-2", 1)
-        await house.identity.create_person(person("p-3", PersonKind.KNOWN, name="Ada", notes="x"))
-        await house.database["persons"].update_one({"_id": "p-1"}, {"$set": {"later": 1}})
-        merged = await house.identity.merge("p-1", ["p-2", "p-3"])
-        assert (merged.name, merged.kind, merged.notes) == ("Ada", PersonKind.KNOWN, "x")
-        assert await house.people.get("p-1") == merged
-        assert [item["_id"] for item in await house.all("persons")] == ["p-1"]
-        assert (await house.all("persons"))[0]["later"] == 1
-        for name in ("faces", "detections", "visits", "alerts"):
-            assert {item["person_id"] for item in await house.all(name)} == {"p-1"}
-
-    async def test_merge_keeps_the_targets_name_when_it_has_one(self, house: House) -> None:
-        await house.identity.create_person(person("p-1", PersonKind.KNOWN, name="Ada"))
-        await house.identity.create_person(person("p-2", PersonKind.KNOWN, name="Bob"))
-        assert (await house.identity.merge("p-1", ["p-2"])).name == "Ada"
-
-    async def test_merge_is_refused_when_somebody_meets_themselves(self, house: House) -> None:
-        await house.stranger("p-1")
-        with pytest.raises(Conflict):
-            await house.identity.merge("p-1", ["p-1"])
-
-    async def test_delete_leaves_nothing_of_a_person_when_others_are_there(
-        self, house: House
-    ) -> None:
-        seen = await house.stranger("p-1")
-        enrolled = face("p-1")
-        await house.identity.add_face(enrolled)
-        await house.stranger("p-2")
-        removal = await house.identity.delete_person("p-1")
-        assert (removal.faces, removal.detections, removal.visits, removal.alerts) == (2, 1, 1, 1)
-        assert removal.crops == {seen.crop, enrolled.crop}
-        for name, found in (await house.everything()).items():
-            assert "p-1" not in str(found), name
-        assert len(await house.all("alerts")) == 1
-
-
-class TestCorrecting:
-    async def test_correction_moves_face_and_visit_when_it_names_another_person(
-        self, house: House
-    ) -> None:
-        seen = await house.stranger("p-1")
-        await house.identity.create_person(person("p-2", PersonKind.KNOWN, name="Ada"))
-        corrected = await house.identity.correct(seen.id, "p-2")
-        assert corrected.person_id == "p-2"
-        assert corrected.confidence is None
-        stored = await house.detections.get(seen.id)
-        assert (stored.status, stored.person_id, stored.visit_id) == (
-            corrected.status,
-            corrected.person_id,
-            corrected.visit_id,
-        )
-        assert await house.people.faces_of("p-1") == []
-        assert [item.detection_id for item in await house.people.faces_of("p-2")] == [seen.id]
-        (visit,) = await house.all("visits")
-        assert (visit["_id"], visit["person_id"]) == (corrected.visit_id, "p-2")
-        assert await house.all("alerts") == []
-
-    async def test_correction_leaves_the_visit_when_others_are_still_in_it(
-        self, house: House
-    ) -> None:
-        await house.stranger("p-1", 0)
-        seen = await house.saw("p-1", 1)
-        await house.identity.correct_to_new(seen.id)
-        assert sorted(visit["detections"] for visit in await house.all("visits")) == [1, 1]
-        assert len(await house.all("alerts")) == 1
-
-    async def test_correction_to_no_face_takes_it_from_everybody_when_it_was_somebodys(
-        self, house: House
-    ) -> None:
-        seen = await house.stranger("p-1")
-        corrected = await house.identity.correct(seen.id, None)
-        assert corrected.status is DetectionStatus.NOT_A_FACE
-        assert (corrected.person_id, corrected.visit_id) == (None, None)
-        assert await house.all("faces") == await house.all("visits") == []
-
-    async def test_correction_keeps_no_reference_when_the_face_is_poor(self, house: House) -> None:
-        await house.identity.create_person(person("p-2"))
-        item = embedded(quality=POOR)
-        await house.detections.insert(item)
-        await house.identity.correct(item.id, "p-2")
-        assert await house.people.faces_of("p-2") == []
-
-    async def test_correction_wins_when_the_detection_is_being_embedded(self, house: House) -> None:
-        item = detection()
-        await house.detections.insert(item)
-        claim = await house.detections.claim(limit=1, lease_s=30)
-        await house.identity.correct(item.id, None)
-        assert not await house.detections.finish_without_face(item.id, claim.token, reason="x")
-        assert (await house.detections.get(item.id)).status is DetectionStatus.NOT_A_FACE
-
-    async def test_correction_to_new_makes_nobody_when_there_is_no_such_detection(
-        self, house: House
-    ) -> None:
-        with pytest.raises(NotFound):
-            await house.identity.correct_to_new("none")
-        assert await house.all("persons") == []
-
-    async def test_correction_writes_nothing_when_it_crashes_in_the_middle(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seen = await house.stranger("p-1")
-        before = await house.everything()
-
-        async def crash(*_: Any, **__: Any) -> None:
-            raise RuntimeError("the power is gone")
-
-        monkeypatch.setattr(house.identity, "_correction", crash)
-        with pytest.raises(RuntimeError):
-            await house.identity.correct_to_new(seen.id)
-        assert await house.everything() == before
-
-
-class TestBulk:
-    @pytest.fixture(autouse=True)
-    def small_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(possessions, "STEP", 10)
-
-    @pytest.fixture
-    async def crowd(self, house: House) -> House:
-        """Two strangers, one of whom was seen 35 times more."""
-        await house.stranger("p-1")
-        await house.stranger("p-2")
-        more = [
-            detection(n, status=DetectionStatus.CLASSIFIED, person_id="p-1") for n in range(1, 36)
-        ]
-        await house.database["detections"].insert_many(to_document(item) for item in more)
-        return house
-
-    async def test_merge_moves_everything_when_there_is_more_than_one_step(
-        self, crowd: House
-    ) -> None:
-        await crowd.identity.merge("p-2", ["p-1"])
-        assert {item["person_id"] for item in await crowd.all("detections")} == {"p-2"}
-        assert len(await crowd.all("detections")) == 37
-
-    async def test_delete_removes_and_counts_everything_when_there_is_more_than_one_step(
-        self, crowd: House
-    ) -> None:
-        crops = {item["crop"] for item in await crowd.all("detections", person_id="p-1")}
-        removal = await crowd.identity.delete_person("p-1")
-        assert (removal.detections, removal.crops) == (36, crops)
-        assert len(await crowd.all("detections")) == 1
-
-    @pytest.mark.parametrize("change", ["merge", "delete"])
-    async def test_change_is_completed_by_another_when_it_was_broken_off_between_steps(
-        self, crowd: House, change: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        step, calls = possessions._step, 0
-
-        async def crash(*given: Any) -> list[Document]:
-            nonlocal calls
-            calls += 1
-            if calls == 3:
-                raise RuntimeError("the power is gone")
-            return await step(*given)
-
-        async def make() -> None:
-            if change == "merge":
-                await crowd.identity.merge("p-2", ["p-1"])
-            else:
-                await crowd.identity.delete_person("p-1")
-
-        with monkeypatch.context() as broken:
-            broken.setattr(possessions, "_step", crash)
-            with pytest.raises(RuntimeError):
-                await make()
-        assert len(await crowd.all("persons")) == 2
-        assert 0 < len(await crowd.all("detections", person_id="p-1")) < 36
-        await make()
-        assert "p-1" not in str(await crowd.all("detections"))
-        assert [item["_id"] for item in await crowd.all("persons")] == ["p-2"]
-
-    async def test_merge_moves_nothing_more_when_the_target_is_deleted_meanwhile(
-        self, crowd: House
-    ) -> None:
-        merged, deleted = await asyncio.gather(
-            crowd.identity.merge("p-2", ["p-1"]),
-            crowd.identity.delete_person("p-2"),
-            return_exceptions=True,
-        )
-        persons = {item["_id"] for item in await crowd.all("persons")}
-        holders = {item["person_id"] for item in await crowd.all("detections")}
-        assert not isinstance(deleted, BaseException) or isinstance(deleted, NotFound)
-        assert not isinstance(merged, BaseException) or isinstance(merged, NotFound)
-        assert holders <= persons
-
-
-async def test_identity_stays_whole_when_managers_and_the_classifier_work_at_once(
-    house: House,
-) -> None:
-    """Merges, names, corrections and deletions between commits: nothing dangles, nothing goes."""
-    for number in range(4):
-        await house.stranger(f"p-{number}", number)
-    items = [embedded(10 + number) for number in range(20)]
-    for item in items:
-        await house.detections.insert(item)
-
-    async def classify() -> int:
-        refused = 0
-        for number, item in enumerate(items):
-            while True:
-                version = await house.identity.version()
-                there = [row["_id"] for row in await house.all("persons")]
-                known = Assignment(detection=item, person_id=there[number % len(there)])
-                new = founding(item, f"p-new{number}")
-                await asyncio.sleep(0.002)
-                try:
-                    await house.commit(new if number % 5 == 0 else known, version=version)
-                except LeaseLost:
-                    refused += 1
-                else:
-                    break
-        return refused
-
-    async def manage() -> None:
-        first = (await house.all("detections", person_id="p-0"))[0]["_id"]
-        await house.identity.update_person("p-0", {"name": "Ada", "kind": PersonKind.KNOWN})
-        await asyncio.sleep(0.02)
-        await house.identity.correct(first, "p-1")
-        await asyncio.sleep(0.02)
-        await house.identity.merge("p-0", ["p-1", "p-2"])
-        await asyncio.sleep(0.02)
-        await house.identity.delete_person("p-3")
-
-    await asyncio.gather(classify(), manage())
-    persons = {row["_id"] for row in await house.all("persons")}
-    assert not persons & {"p-1", "p-2", "p-3"}
-    for name in ("faces", "detections", "visits", "alerts"):
-        assert {row["person_id"] for row in await house.all(name)} <= persons, name
-    statuses = {row["status"] for row in await house.all("detections")}
-    assert statuses == {DetectionStatus.CLASSIFIED}
-    visits = {row["_id"]: row["detections"] for row in await house.all("visits")}
-    counted: dict[str, int] = {}
-    for row in await house.all("detections"):
-        counted[row["visit_id"]] = counted.get(row["visit_id"], 0) + 1
-    assert counted == visits
-    assert {row["visit_id"] for row in await house.all("alerts")} <= visits.keys()
