@@ -4,10 +4,10 @@ Open set: of people with two or more photographs, N are known by up to R of thei
 their photographs are probes; who has a single photograph is a stranger. FPIR is the share of
 strangers called by a name, FNIR the share of known people's probes that are not called by theirs.
 The rule's prior was measured on the first, third, fifth, ... of the people by name, and everything
-here is of the others, so no person counts in both. The oracle is the best single threshold for these
+here is of the others: no person counts in both. The oracle is the best single threshold for these
 very scores, which nobody can know beforehand.
 
-Stream: all photographs in random order, from an empty gallery, as if each were a detection; how well
+Stream: all photographs in random order, from an empty gallery, each as if a detection: how well
 the persons that come of it are the people, by BCubed, as they come and after consolidation.
 """
 
@@ -348,7 +348,7 @@ def fit_prior(faces: Faces) -> StrangerScores:
             ]
             others = np.setdiff1d(np.arange(len(images)), known)
             probes = [random.choice(images[person]) for person in others]
-            crowd = Crowd.made_of([str(person) for person in known], np.stack(templates))
+            crowd = Crowd([str(person) for person in known], np.stack(templates))
             found.append(crowd.stand_outs(faces.vectors[probes])[1])
         quantiles = np.quantile(np.concatenate(found), 1 - np.array(_FIT_SHARES))
         table.append(tuple(np.round(quantiles, 4).tolist()))

@@ -7,6 +7,7 @@ This module and `usher.commands` are the outermost layer: nothing imports them.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, NamedTuple
 
@@ -73,6 +74,9 @@ def _root() -> None:
 
 def app() -> None:
     """Run the command line: an error that Usher foresaw is one line and exit status 1."""
+    # Before NumPy is loaded: its products are small, and threads of their own would fight with the
+    # networks' for the same cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _app()
     except UsherError as error:

@@ -22,8 +22,9 @@ _DOUBT = math.log(1.5)
 _EVENTS = 20
 """The site is compared with the prior where about so many of its persons would be taken."""
 _LARGEST_LEVEL = 0.2
-_MOST_PERSONS = 2048
-"""As many persons, evenly spread, are taken out in turn at most."""
+_MOST_COMPARISONS = 5_000_000
+_ALWAYS_TAKEN = 200
+"""Of larger galleries only some persons, evenly spread, are taken out in turn, never fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,8 @@ def left_out(
         and how many persons were taken out.
     """
     persons = sorted(gallery)
-    taken = persons[:: math.ceil(len(persons) / _MOST_PERSONS)]
+    most = max(_ALWAYS_TAKEN, _MOST_COMPARISONS // len(persons))
+    taken = persons[:: math.ceil(len(persons) / most)]
     owners = [one for one in taken for _ in gallery.references_of(one)]
     faces = np.stack(
         [reference.vector for one in taken for reference in gallery.references_of(one)]

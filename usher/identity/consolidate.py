@@ -82,7 +82,7 @@ def _decided_again(sightings: Sightings, link: float) -> Rows:
     """
     numbers, places = np.unique(sightings.persons, return_inverse=True)
     sums, counts = _sums(sightings.faces, places)
-    crowd = Crowd.made_of([str(number) for number in numbers], unit(sums))
+    crowd = Crowd([str(number) for number in numbers], unit(sums))
     rows = np.flatnonzero(sightings.active & ~sightings.pinned)
     decided = sightings.persons.copy()
     beyond = int(numbers.max(initial=-1)) + 1
@@ -133,7 +133,7 @@ def _pairs(sightings: Sightings, numbers: Rows, places: Rows, merge: float) -> R
     """For each person by place the one to merge into, or the person itself."""
     sums, _ = _sums(sightings.faces, places)
     names = [str(number) for number in numbers]
-    crowd = Crowd.made_of(names, unit(sums))
+    crowd = Crowd(names, unit(sums))
     best, scores = crowd.stand_outs(crowd.templates, without=names)
     into = np.arange(len(numbers))
     held = np.zeros(len(numbers), np.bool_)

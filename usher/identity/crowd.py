@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,43 +22,29 @@ _BLOCK_CELLS = 1 << 24
 """So many cosines are held at a time, 64 MB."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Crowd:
-    """Everybody at a moment, with who is most like whom.
+    """Everybody at a moment. Who is most like whom is found out where it is asked for.
 
-    Attributes
+    Parameters
     ----------
     persons
         Their ids, (N,).
     templates
         float32, (N, D), of length 1.
-    likest, cosines
-        For each person the three most like them, (N, 3), the likest first, and their cosines; -1
-        and `PLAIN` where there are fewer.
     """
 
-    persons: tuple[str, ...]
-    templates: Vectors
-    likest: Rows
-    cosines: Scores
+    def __init__(self, persons: Sequence[str], templates: Vectors) -> None:
+        self.persons = tuple(persons)
+        self.templates = templates
+        # The three most like each, the likest first; -1 and PLAIN where there are fewer.
+        self._likest = np.full((len(templates), RIVALS + 1), -1, np.intp)
+        self._cosines = np.full((len(templates), RIVALS + 1), PLAIN)
+        self._found = np.zeros(len(templates), np.bool_)
 
     @classmethod
     def of(cls, gallery: TemplateGallery) -> Crowd:
         """The people of a gallery."""
-        return cls.made_of(tuple(gallery), gallery.templates())
-
-    @classmethod
-    def made_of(cls, persons: Sequence[str], templates: Vectors, weight: float = WEIGHT) -> Crowd:
-        """People by their templates, float32, (N, D), of length 1."""
-        likest = np.full((len(templates), RIVALS + 1), -1, np.intp)
-        cosines = np.full((len(templates), RIVALS + 1), PLAIN)
-        for rows in blocks(len(templates), len(templates)):
-            near = templates[rows] @ templates.T
-            near[np.arange(len(near)), np.arange(rows.start, rows.stop)] = -np.inf
-            places, values = largest(near, RIVALS + 1)
-            likest[rows, : places.shape[1]] = np.where(np.isneginf(values), -1, places)
-            cosines[rows, : places.shape[1]] = np.where(np.isneginf(values), PLAIN, values)
-        return cls(tuple(persons), templates, likest, cosines)
+        return cls(tuple(gallery), gallery.templates())
 
     def stand_outs(
         self, faces: Vectors, *, without: Sequence[str] | None = None
@@ -106,13 +91,27 @@ class Crowd:
 
     def _crowd_of(self, places: Rows, gone: Rows | None) -> Scores:
         """The mean cosine of those persons, (B, K), with the two likest that are not gone."""
-        means: Scores = self.cosines[:, :RIVALS].mean(axis=1)[places]
+        self._find_likest(np.unique(places))
+        cosines = self._cosines[places]
+        means = cosines[:, :, :RIVALS].mean(axis=2)
         if gone is None:
-            return means
-        absent = self.likest[places] == gone[:, None, None]
+            return np.asarray(means, np.float64)
+        absent = self._likest[places] == gone[:, None, None]
         among = absent[:, :, :RIVALS].any(axis=2)
-        others = self.cosines[places].sum(axis=2) - (self.cosines[places] * absent).sum(axis=2)
-        return np.asarray(np.where(among, others / RIVALS, means), np.float64)
+        others = (cosines.sum(axis=2) - (cosines * absent).sum(axis=2)) / RIVALS
+        return np.asarray(np.where(among, others, means), np.float64)
+
+    def _find_likest(self, places: Rows) -> None:
+        missing = places[~self._found[places]]
+        for part in blocks(len(missing), len(self.templates)):
+            some = missing[part]
+            near = self.templates[some] @ self.templates.T
+            near[np.arange(len(some)), some] = -np.inf
+            likest, cosines = largest(near, RIVALS + 1)
+            nobody = np.isneginf(cosines)
+            self._likest[some, : likest.shape[1]] = np.where(nobody, -1, likest)
+            self._cosines[some, : likest.shape[1]] = np.where(nobody, PLAIN, cosines)
+        self._found[missing] = True
 
 
 def blocks(rows: int, width: int) -> Iterator[slice]:
