@@ -1,4 +1,4 @@
-"""How close do faces of different people come? The tables in `usher/identity/calibrate.py`.
+"""How close do faces of different people come? The tables in `usher/identity/measured.py`.
 
 Every pair of photographs of different people is compared; the table gives the distance below which
 a share of those pairs lies. The same on two halves of the people says how far to trust it: no
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from usher.domain.errors import NoFaceFound
-from usher.identity.calibrate import MEASURED
+from usher.identity.measured import MEASURED
 from usher.vision.embed import DLIB, EMBEDDERS
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.pipeline import FacePipeline, make_pipeline

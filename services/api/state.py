@@ -12,8 +12,9 @@ import structlog
 
 from services.api.hub import Hub
 from services.api.metrics import Metrics
-from usher.identity.calibrate import Rule, make_rule
-from usher.identity.gallery import Galleries
+from usher.following import Follower
+from usher.identity.decide import Identifier
+from usher.identity.rules import make_rule
 from usher.settings import Settings
 from usher.storage.access import Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
@@ -23,8 +24,8 @@ from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
 from usher.storage.detections import Detections
-from usher.storage.identity import Identity
 from usher.storage.people import People
+from usher.storage.references import References
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -53,29 +54,9 @@ class State:
     audit: Audit
     crops: CropStore
     pipeline: FacePipeline
-    rule: Rule
     hub: Hub
     metrics: Metrics
-    galleries: CachedGalleries
-
-
-class CachedGalleries:
-    """The galleries, read again when somebody has changed who is who."""
-
-    def __init__(self, people: People, identity: Identity, model: str) -> None:
-        self._people = people
-        self._identity = identity
-        self._galleries = Galleries(model)
-        self._version = -1
-
-    async def current(self) -> Galleries:
-        version = await self._identity.version()
-        if version != self._version:
-            model = self._galleries.model
-            faces = await self._people.faces_of_model(model)
-            self._galleries = Galleries(model, faces, await self._people.strangers())
-            self._version = version
-        return self._galleries
+    follower: Follower
 
 
 @asynccontextmanager
@@ -85,13 +66,18 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
     pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
-    people = People(database)
-    identity = Identity(database, visit_gap_s=settings.visit_gap_s)
+    rule = make_rule(
+        settings.identity_rule,
+        model=pipeline.model_id,
+        impostors=pipeline.impostors,
+        budget=settings.identity_budget,
+        fixed_distance=settings.identity_fixed_distance,
+    )
     state = State(
         settings=settings,
         database=database,
         detections=Detections(database),
-        people=people,
+        people=People(database),
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
         cameras=Cameras(database),
@@ -101,16 +87,9 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         audit=Audit(database),
         crops=CropStore(settings.data / "crops"),
         pipeline=pipeline,
-        rule=make_rule(
-            settings.identity_rule,
-            model=pipeline.model_id,
-            impostors=pipeline.impostors,
-            budget=settings.identity_budget,
-            fixed_distance=settings.identity_fixed_distance,
-        ),
         hub=Hub(database),
         metrics=Metrics(),
-        galleries=CachedGalleries(people, identity, pipeline.model_id),
+        follower=Follower(References(database), lambda: Identifier(pipeline.model_id, rule)),
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
 from pymongo.errors import PyMongoError
 
+from services.classifier.calibrating import CalibrationLog
+from services.classifier.deciding import Batch
 from usher.domain.errors import LeaseLost
-from usher.domain.identifiers import new_person_id
-from usher.domain.records import Detection, Embedding
-from usher.identity.calibrate import Rule
-from usher.identity.decide import NewPerson, Recognised, decide
-from usher.identity.gallery import Galleries
+from usher.domain.records import Detection
+from usher.following import Follower
 from usher.storage.detections import Detections
-from usher.storage.identity import Assignment, Identity
+from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
-from usher.storage.people import People
 
 log = structlog.get_logger()
 
@@ -27,8 +27,8 @@ LEASE_S = 10.0
 class AssigningStage:
     """Decides who each embedded detection is, in order of capture.
 
-    The galleries are kept in memory and belong to one version of the database's; a commit against
-    another version is refused, and they are read again.
+    Everybody is known in memory as of a version of the database's; a commit against another version
+    is refused, and who was touched meanwhile is read again.
 
     Parameters
     ----------
@@ -40,21 +40,20 @@ class AssigningStage:
         self,
         *,
         detections: Detections,
-        people: People,
         identity: Identity,
         leases: Leases,
-        rule: Rule,
+        follower: Follower,
+        calibrations: CalibrationLog,
         model: str,
         owner: str,
     ) -> None:
         self._detections = detections
-        self._people = people
         self._identity = identity
         self._leases = leases
-        self._rule = rule
+        self._follower = follower
+        self._calibrations = calibrations
+        self._model = model
         self._owner = owner
-        self._galleries = Galleries(model)
-        self._version = -1
 
     async def step(self) -> bool:
         """Assign one batch; False where there was none, or where somebody else assigns."""
@@ -72,7 +71,6 @@ class AssigningStage:
             await self._assign(batch, lease)
         except LeaseLost as error:
             log.info("deciding again", reason=str(error))
-            self._forget()
         return True
 
     async def release(self) -> None:
@@ -86,10 +84,8 @@ class AssigningStage:
         try:
             await self._commit(batch, lease)
         except (LeaseLost, PyMongoError):
-            self._forget()
             raise
         except Exception as error:
-            self._forget()
             if len(batch) == 1:
                 log.exception("a detection cannot be assigned", detection_id=batch[0].id)
                 reason = f"cannot be assigned: {type(error).__name__}"
@@ -98,62 +94,39 @@ class AssigningStage:
             for detection in batch:
                 await self._assign([detection], lease)
 
-    async def _commit(self, batch: Sequence[Detection], lease: Lease) -> None:
-        await self._refresh()
-        assignments = [self._decide(detection) for detection in batch]
-        self._version = await self._identity.commit(
-            assignments, lease=lease, lease_s=LEASE_S, version=self._version
-        )
-        log.info(
-            "assigned",
-            detections=len(batch),
-            new_persons=sum(assignment.founds for assignment in assignments),
-        )
+    async def _commit(self, detections: Sequence[Detection], lease: Lease) -> None:
+        identifier, version = await self._follower.current()
+        batch = Batch(identifier, await self._waiting_shots(detections))
+        try:
+            assignments = await asyncio.to_thread(batch.decide, detections)
+            version = await self._identity.commit(
+                assignments, lease=lease, lease_s=LEASE_S, version=version
+            )
+        except BaseException:
+            # What was not committed must not stay in memory.
+            self._follower.doubt(batch.touched)
+            raise
+        self._follower.committed(version)
+        founded = sum(assignment.founds for assignment in assignments)
+        log.info("assigned", detections=len(detections), new_persons=founded)
+        await self._calibrations.note(identifier)
+
+    async def _waiting_shots(
+        self, detections: Sequence[Detection]
+    ) -> dict[tuple[str, str], list[Detection]]:
+        """By camera and track, good shots that could not found a person by themselves."""
+        shots = defaultdict[tuple[str, str], list[Detection]](list)
+        first = {
+            (detection.camera_id, detection.track_id): detection
+            for detection in reversed(detections)
+            if detection.track_id is not None
+        }
+        for (camera_id, track_id), detection in first.items():
+            if track_id is not None:
+                shots[camera_id, track_id] = await self._detections.earlier_shots(
+                    camera_id, track_id, before=detection.captured_at
+                )
+        return shots
 
     def _is_foreign(self, detection: Detection) -> bool:
-        embedding = detection.embedding
-        return embedding is not None and embedding.model != self._galleries.model
-
-    def _decide(self, detection: Detection) -> Assignment:
-        embedding, acceptable = _described(detection)
-        decision = decide(
-            embedding.vector, acceptable=acceptable, galleries=self._galleries, rule=self._rule
-        )
-        match decision:
-            case Recognised(person_id, confidence, becomes_reference):
-                if becomes_reference:
-                    self._galleries.strangers.add(person_id, embedding.vector)
-                return Assignment(
-                    detection=detection,
-                    person_id=person_id,
-                    confidence=confidence,
-                    reference=becomes_reference,
-                )
-            case NewPerson():
-                person_id = new_person_id()
-                self._galleries.strangers.add(person_id, embedding.vector)
-                return Assignment(
-                    detection=detection, person_id=person_id, founds=True, reference=True
-                )
-            case _:
-                return Assignment(detection=detection, person_id=None)
-
-    async def _refresh(self) -> None:
-        """Read the galleries again where the database has another version of them."""
-        version = await self._identity.version()
-        if version == self._version:
-            return
-        model = self._galleries.model
-        faces = await self._people.faces_of_model(model)
-        self._galleries = Galleries(model, faces, await self._people.strangers())
-        self._version = version
-
-    def _forget(self) -> None:
-        """Decisions that were not committed must not stay in the galleries."""
-        self._version = -1
-
-
-def _described(detection: Detection) -> tuple[Embedding, bool]:
-    if detection.embedding is None or detection.quality is None:
-        raise ValueError(f"detection {detection.id} has no vector")
-    return detection.embedding, detection.quality.acceptable
+        return detection.embedding is not None and detection.embedding.model != self._model

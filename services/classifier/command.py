@@ -12,7 +12,7 @@ import typer
 
 from services.classifier.worker import make_worker
 from usher.domain.errors import ConfigurationError
-from usher.identity.calibrate import make_rule
+from usher.identity.rules import make_rule
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected

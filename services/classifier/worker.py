@@ -13,18 +13,22 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from services.classifier.assigning import AssigningStage
+from services.classifier.calibrating import CalibrationLog
 from services.classifier.embedding import EmbeddingStage
 from usher.domain.identifiers import new_id
 from usher.domain.records import UNFINISHED
-from usher.identity.calibrate import Rule
+from usher.following import Follower
+from usher.identity.decide import Identifier
+from usher.identity.rules import Rule
 from usher.settings import Settings
+from usher.storage.calibrations import Calibrations
 from usher.storage.changes import changes
 from usher.storage.crops import CropStore
 from usher.storage.database import Database, is_passing
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import Leases
-from usher.storage.people import People
+from usher.storage.references import References
 from usher.vision.pipeline import FacePipeline
 
 log = structlog.get_logger()
@@ -140,10 +144,10 @@ def make_worker(
         EmbeddingStage(detections, CropStore(settings.data / "crops"), pipeline),
         AssigningStage(
             detections=detections,
-            people=People(database),
             identity=Identity(database, visit_gap_s=settings.visit_gap_s),
             leases=Leases(database),
-            rule=rule,
+            follower=Follower(References(database), lambda: Identifier(pipeline.model_id, rule)),
+            calibrations=CalibrationLog(Calibrations(database)),
             model=pipeline.model_id,
             owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
         ),

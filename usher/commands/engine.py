@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usher.identity.calibrate import Rule, make_rule
+from usher.identity.rules import Rule, make_rule
 from usher.settings import Settings
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime

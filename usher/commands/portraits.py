@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from usher.commands.clips import Clip
 from usher.domain.errors import InvalidImage, NoFaceFound
-from usher.identity.calibrate import Rule
+from usher.identity.rules import Rule
 from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
 from usher.vision.pipeline import FaceDescription, FacePipeline
 
@@ -112,9 +112,9 @@ def choose_portraits(
     if not seen:
         raise NoFaceFound("no frame shows one clear face: film the person's face alone, in light")
     vectors = np.stack([portrait.face.embedding for portrait in seen])
-    theirs = indices_of_one_person(vectors, rule.threshold(len(vectors)))
+    theirs = indices_of_one_person(vectors, rule.pair_distance(len(vectors)))
     chosen = diverse_indices(
-        vectors[theirs], limit=limit, least_distance=_NEW_POSE * rule.threshold(_USUAL_GALLERY)
+        vectors[theirs], limit=limit, least_distance=_NEW_POSE * rule.pair_distance(_USUAL_GALLERY)
     )
     return [seen[theirs[index]] for index in chosen]
 

@@ -17,9 +17,9 @@ from usher.domain.errors import InvalidImage
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.domain.records import Confidence, Vector
-from usher.identity.calibrate import Rule
-from usher.identity.decide import NewPerson, Recognised, decide
-from usher.identity.gallery import Galleries
+from usher.identity.decide import Identifier
+from usher.identity.gallery import Reference
+from usher.identity.rules import Rule
 from usher.vision.align import check_box
 from usher.vision.images import RgbImage
 from usher.vision.pipeline import FaceDescription, FacePipeline
@@ -88,13 +88,15 @@ class Onlooker:
         self, pipeline: FacePipeline, rule: Rule, people: Sequence[tuple[str, Vector]] = ()
     ) -> None:
         self._pipeline = pipeline
-        self._rule = rule
-        self._galleries = Galleries(pipeline.model_id)
+        self._identifier = Identifier(pipeline.model_id, rule)
         self._known = {name for name, _ in people}
         self._strangers: list[str] = []
         self._tracks: list[_Track] = []
+        references: dict[str, list[Reference]] = {}
         for name, vector in people:
-            self._galleries.settled.add(name, vector)
+            references.setdefault(name, []).append(Reference(name, vector))
+        for name, theirs in references.items():
+            self._identifier.settled.put(name, theirs)
 
     def look(
         self, frame_rgb: RgbImage, index: int, faces: Sequence[DetectedFace]
@@ -141,23 +143,17 @@ class Onlooker:
             track.votes.clear()
             track.confidences.clear()
         track.vector, track.embedded_at = face.embedding, index
-        decision = decide(
-            face.embedding,
-            acceptable=face.quality.acceptable,
-            galleries=self._galleries,
-            rule=self._rule,
-        )
-        match decision:
-            case Recognised(person, confidence, becomes_reference):
-                if becomes_reference:
-                    self._galleries.strangers.add(person, face.embedding)
-                track.votes[person] += 1
-                track.confidences[person] = confidence
-            case NewPerson() if not track.votes:
-                track.votes[self._found(face.embedding)] += 1
+        decision = self._identifier.decide(face.embedding, acceptable=face.quality.acceptable)
+        if decision.person_id is not None and decision.confidence is not None:
+            if decision.reference:
+                self._learn(decision.person_id, face.embedding)
+            track.votes[decision.person_id] += 1
+            track.confidences[decision.person_id] = decision.confidence
+        elif decision.founds and not track.votes:
+            track.votes[self._found(face.embedding)] += 1
 
     def _is_other(self, before: Vector, after: Vector) -> bool:
-        return float(np.linalg.norm(before - after)) > self._rule.threshold(1)
+        return float(np.linalg.norm(before - after)) > self._identifier.rule.pair_distance(1)
 
     def _found(self, vector: Vector) -> str:
         """A name for a new stranger, who is recognised by this vector from now on."""
@@ -165,8 +161,11 @@ class Onlooker:
         while (name := f"person {number}") in self._known:
             number += 1
         self._strangers.append(name)
-        self._galleries.strangers.add(name, vector)
+        self._learn(name, vector)
         return name
+
+    def _learn(self, name: str, vector: Vector) -> None:
+        self._identifier.learn(name, Reference(name, vector))
 
     def _sighting(self, track: _Track) -> Sighting:
         if not track.votes:

@@ -71,6 +71,11 @@ class Identifier:
             self._calibration = self.rule.calibrate(self.settled)
         return self._calibration
 
+    @property
+    def reason(self) -> str:
+        """Why they are what they are, in words."""
+        return self.rule.reason(self.calibration)
+
     def know(self, person: Person, references: Sequence[Reference]) -> None:
         """Know a person by these references, whatever was known before."""
         stranger = person.kind is PersonKind.UNKNOWN

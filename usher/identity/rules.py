@@ -28,6 +28,10 @@ class Rule(Protocol):
         """The score that somebody known must reach among these people."""
         ...
 
+    def reason(self, calibration: Calibration) -> str:
+        """Why the threshold is what it is, in words."""
+        ...
+
     def link(self, strangers: Gallery) -> float:
         """The score at which a face is that of a stranger seen before."""
         ...
@@ -73,6 +77,9 @@ class BudgetRule:
             raise TypeError("the prior is of the scores of a TemplateGallery")
         review = review_share(self.budget)
         return calibrate(settled, self.prior, budget=self.budget, review=review)
+
+    def reason(self, calibration: Calibration) -> str:
+        return calibration.reason(self.budget)
 
     def link(self, strangers: Gallery) -> float:
         return self.link_among(len(strangers))
@@ -123,6 +130,12 @@ class NearestBudgetRule:
             threshold=-self.pair_distance(references), review=-review, persons=len(settled)
         )
 
+    def reason(self, calibration: Calibration) -> str:
+        return (
+            f"set so that {self.budget:.1%} of strangers would be called by a name, from how close "
+            "faces of different people come with this model"
+        )
+
     def link(self, strangers: Gallery) -> float:
         return -self.pair_distance(strangers.references)
 
@@ -157,6 +170,9 @@ class FixedRule:
     def calibrate(self, settled: Gallery) -> Calibration:
         at = -self._distance
         return Calibration(threshold=at, review=at, persons=len(settled))
+
+    def reason(self, calibration: Calibration) -> str:
+        return "one distance, set by hand, however many people there are: see USHER_IDENTITY_RULE"
 
     def link(self, strangers: Gallery) -> float:
         return -self._distance

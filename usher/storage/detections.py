@@ -304,6 +304,23 @@ class Detections:
             documents = await found.sort([("captured_at", 1), ("_id", 1)]).limit(limit).to_list()
         return [detection_from_document(document) for document in documents]
 
+    async def earlier_shots(
+        self, camera_id: str, track_id: str, *, before: datetime
+    ) -> list[Detection]:
+        """Good detections of a track that are nobody's, in order of capture."""
+        found = self._detections.find(
+            {
+                "camera_id": camera_id,
+                "track_id": track_id,
+                "status": DetectionStatus.UNIDENTIFIABLE,
+                "quality.acceptable": True,
+                "captured_at": {"$lte": before},
+                "confirmed": {"$ne": True},
+            }
+        )
+        documents = await found.sort([("captured_at", 1), ("_id", 1)]).to_list()
+        return [detection_from_document(document) for document in documents]
+
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})
 

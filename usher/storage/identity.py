@@ -46,6 +46,8 @@ class Assignment:
         the same visit, and as references where `reference` says so.
     drops
         References that go because the person has enough.
+    reason
+        Why it is nobody's, in words.
     """
 
     detection: Detection
@@ -56,6 +58,7 @@ class Assignment:
     candidate_id: str | None = None
     companions: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ def _unidentifiable(item: Assignment) -> UpdateOne:
             "$set": {
                 "status": DetectionStatus.UNIDENTIFIABLE,
                 "candidate_id": item.candidate_id,
+                "reason": item.reason,
             }
         },
     )

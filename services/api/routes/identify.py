@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -13,7 +14,8 @@ from services.api.state import State
 from services.api.uploads import read_upload
 from services.api.views import box_view, brief_view, quality_view
 from usher import wire
-from usher.identity.decide import Recognised, decide
+from usher.domain.records import Person
+from usher.identity.decide import Decision
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.pipeline import FaceDescription
 
@@ -43,7 +45,17 @@ async def identify(request: Request, state: Api) -> wire.Identification:
     """Every face in a photograph with who it is. Nothing is stored."""
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     described = await asyncio.to_thread(_described, form.image, state)
-    return wire.Identification(faces=[await _identified(face, state) for face in described])
+    identifier, _ = await state.follower.current()
+    decisions = [
+        await asyncio.to_thread(
+            identifier.decide, face.embedding, acceptable=face.quality.acceptable
+        )
+        for face in described
+    ]
+    persons = await state.people.of_ids([one.person_id for one in decisions if one.person_id])
+    return wire.Identification(
+        faces=[_identified(*each, persons) for each in zip(described, decisions, strict=True)]
+    )
 
 
 def _described(data: bytes, state: State) -> list[FaceDescription]:
@@ -52,18 +64,12 @@ def _described(data: bytes, state: State) -> list[FaceDescription]:
     return state.pipeline.describe(photo_rgb, [face.box for face in found])
 
 
-async def _identified(face: FaceDescription, state: State) -> wire.IdentifiedFace:
-    decision = decide(
-        face.embedding,
-        acceptable=face.quality.acceptable,
-        galleries=await state.galleries.current(),
-        rule=state.rule,
-    )
-    known = decision if isinstance(decision, Recognised) else None
-    persons = await state.people.of_ids([known.person_id]) if known else {}
+def _identified(
+    face: FaceDescription, decision: Decision, persons: Mapping[str, Person]
+) -> wire.IdentifiedFace:
     return wire.IdentifiedFace(
         box=box_view(face.box),
-        person=brief_view(persons.get(known.person_id)) if known else None,
-        confidence=known.confidence if known else None,
+        person=brief_view(persons.get(decision.person_id or "")),
+        confidence=decision.confidence,
         quality=quality_view(face.quality),
     )

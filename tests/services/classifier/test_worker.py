@@ -15,19 +15,24 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from services.classifier import assigning, embedding, worker
 from services.classifier.assigning import AssigningStage
+from services.classifier.calibrating import CalibrationLog
 from services.classifier.embedding import EmbeddingStage
 from services.classifier.worker import Worker, make_worker
 from tests.services.classifier.backlog import Backlog
 from tests.services.classifier.pictures import BOX, colour_pipeline, picture
 from tests.unit.storage.making import GOOD
 from usher.domain.records import DetectionStatus, Embedding
-from usher.identity.calibrate import BudgetRule, FixedRule, Rule, impostors_of
+from usher.following import Follower
+from usher.identity.decide import Identifier
+from usher.identity.measured import impostors_of
+from usher.identity.rules import FixedRule, Rule, make_rule
 from usher.settings import Settings
 from usher.storage import detections as queue
+from usher.storage.calibrations import Calibrations
 from usher.storage.database import Database
 from usher.storage.identity import Identity
 from usher.storage.leases import AT_ONCE, Leases
-from usher.storage.people import People
+from usher.storage.references import References
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 
@@ -58,10 +63,10 @@ def new_worker(backlog: Backlog, pipeline: FacePipeline, rule: Rule = RULE) -> W
 def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
     return AssigningStage(
         detections=backlog.detections,
-        people=People(backlog.database),
         identity=Identity(backlog.database, visit_gap_s=60),
         leases=Leases(backlog.database),
-        rule=RULE,
+        follower=Follower(References(backlog.database), lambda: Identifier(model, RULE)),
+        calibrations=CalibrationLog(Calibrations(backlog.database)),
         model=model,
         owner=owner,
     )
@@ -92,7 +97,7 @@ class TestOneCrop:
         folder = test_data / "enrol"
         paths = ["barack-obama/1.jpg", "joe-biden/1.jpg", "barack-obama/2.jpg"]
         await backlog.add(*(backlog.new(photograph(folder / path), box=None) for path in paths))
-        rule = BudgetRule(0.01, impostors_of(real_pipeline.model_id))
+        rule = make_rule("budget", model=real_pipeline.model_id, budget=0.01, fixed_distance=None)
         async with working(new_worker(backlog, real_pipeline, rule)):
             await backlog.until_done(within_s=60)
         await backlog.assert_each_counted_once(3)

@@ -14,7 +14,8 @@ from usher.commands.portraits import (
     indices_of_one_person,
 )
 from usher.domain.errors import InvalidImage, InvalidInput, NoFaceFound, SourceError
-from usher.identity.calibrate import FixedRule, impostors_of
+from usher.identity.measured import impostors_of
+from usher.identity.rules import FixedRule
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.selftest import draw_face

@@ -17,7 +17,8 @@ from usher.commands.sightings import (
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.domain.records import Vector
-from usher.identity.calibrate import FixedRule, impostors_of
+from usher.identity.measured import impostors_of
+from usher.identity.rules import FixedRule
 from usher.vision.align import DLIB_CHIP, FaceAligner
 from usher.vision.detectors import FaceDetector, make_detector
 from usher.vision.embed import Chips, Embeddings
