@@ -32,6 +32,8 @@ class AssigningStage:
 
     Parameters
     ----------
+    deciding
+        Held by whoever decides in this process: what is known in memory is one.
     owner
         A name for this worker, different from every other's.
     """
@@ -44,6 +46,7 @@ class AssigningStage:
         leases: Leases,
         follower: Follower,
         calibrations: CalibrationLog,
+        deciding: asyncio.Lock,
         model: str,
         owner: str,
     ) -> None:
@@ -52,6 +55,7 @@ class AssigningStage:
         self._leases = leases
         self._follower = follower
         self._calibrations = calibrations
+        self._deciding = deciding
         self._model = model
         self._owner = owner
 
@@ -68,7 +72,8 @@ class AssigningStage:
             await self._detections.embed_again(foreign)
             return True
         try:
-            await self._assign(batch, lease)
+            async with self._deciding:
+                await self._assign(batch, lease)
         except LeaseLost as error:
             log.info("deciding again", reason=str(error))
         return True

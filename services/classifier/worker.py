@@ -1,4 +1,4 @@
-"""The worker: both stages, woken by changes, with polling as the truth."""
+"""The worker: its stages, woken by changes, with polling as the truth."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from services.classifier.assigning import AssigningStage
 from services.classifier.calibrating import CalibrationLog
+from services.classifier.consolidating import ConsolidatingStage
 from services.classifier.embedding import EmbeddingStage
 from usher.domain.identifiers import new_id
 from usher.domain.records import UNFINISHED
@@ -28,7 +29,9 @@ from usher.storage.database import Database, is_passing
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import Leases
+from usher.storage.people import People
 from usher.storage.references import References
+from usher.storage.second_looks import SecondLooks
 from usher.vision.pipeline import FacePipeline
 
 log = structlog.get_logger()
@@ -50,11 +53,19 @@ class Worker:
     """One classifier process."""
 
     def __init__(
-        self, database: Database, embedding: EmbeddingStage, assigning: AssigningStage
+        self,
+        database: Database,
+        embedding: EmbeddingStage,
+        assigning: AssigningStage,
+        consolidating: ConsolidatingStage,
     ) -> None:
         self._database = database
         self._assigning = assigning
-        self._steps = {"embed": embedding.step, "assign": assigning.step}
+        self._steps = {
+            "embed": embedding.step,
+            "assign": assigning.step,
+            "look again": consolidating.step,
+        }
         self._news = {name: asyncio.Event() for name in self._steps}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -63,7 +74,7 @@ class Worker:
         Raises
         ------
         Exception
-            Whatever ends a stage that was not to end. The other one is ended with it, so that the
+            Whatever ends a stage that was not to end. The others are ended with it, so that the
             process as a whole fails and is started again.
         """
         stages = {asyncio.create_task(self._repeat(name, stop), name=name) for name in self._steps}
@@ -139,16 +150,35 @@ def make_worker(
 ) -> Worker:
     """Build a worker with all that it works with."""
     detections = Detections(database)
+    references = References(database)
+    identity = Identity(database, visit_gap_s=settings.visit_gap_s)
+    leases = Leases(database)
+    follower = Follower(references, lambda: Identifier(pipeline.model_id, rule))
+    owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+    deciding = asyncio.Lock()
     return Worker(
         database,
         EmbeddingStage(detections, CropStore(settings.data / "crops"), pipeline),
         AssigningStage(
             detections=detections,
-            identity=Identity(database, visit_gap_s=settings.visit_gap_s),
-            leases=Leases(database),
-            follower=Follower(References(database), lambda: Identifier(pipeline.model_id, rule)),
+            identity=identity,
+            leases=leases,
+            follower=follower,
             calibrations=CalibrationLog(Calibrations(database)),
+            deciding=deciding,
             model=pipeline.model_id,
-            owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",
+            owner=owner,
+        ),
+        ConsolidatingStage(
+            detections=detections,
+            people=People(database),
+            identity=identity,
+            leases=leases,
+            references=references,
+            looks=SecondLooks(database),
+            follower=follower,
+            deciding=deciding,
+            model=pipeline.model_id,
+            owner=owner,
         ),
     )

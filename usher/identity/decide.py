@@ -97,11 +97,11 @@ class Identifier:
     def learn(self, person_id: str, reference: Reference) -> tuple[str, ...]:
         """Add a stranger's reference, the first of somebody new; the ids of what it replaces."""
         references = [*self.strangers.references_of(person_id), reference]
-        dropped: tuple[str, ...] = ()
-        if len(references) > REFERENCES_OF_A_STRANGER:
-            dropped = (references.pop(most_redundant(references)).id,)
+        dropped = []
+        while len(references) > REFERENCES_OF_A_STRANGER:
+            dropped.append(references.pop(most_redundant(references)).id)
         self.strangers.put(person_id, references)
-        return dropped
+        return tuple(dropped)
 
     def tell_apart(self, person_id: str, others: Collection[str]) -> None:
         """Take down that a person is none of those."""
@@ -135,9 +135,13 @@ class Identifier:
         """The share of strangers that reach a score among those who are settled."""
         return self.rule.strangers_accepted(score - self.calibration.shift, self.settled)
 
+    def others_of(self, person_id: str) -> frozenset[str]:
+        """Whom a person was told apart from."""
+        return self._others.get(person_id, frozenset())
+
     def are_apart(self, one: str, other: str) -> bool:
         """Whether a person has said that these are two."""
-        return other in self._others.get(one, ())
+        return other in self.others_of(one)
 
     def _best_known(self, probe: Vector, excluded: Collection[str]) -> Match | None:
         """The best of those who are settled, but nobody when it is more like one told apart."""

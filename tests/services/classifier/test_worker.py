@@ -67,6 +67,7 @@ def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
         leases=Leases(backlog.database),
         follower=Follower(References(backlog.database), lambda: Identifier(model, RULE)),
         calibrations=CalibrationLog(Calibrations(backlog.database)),
+        deciding=asyncio.Lock(),
         model=model,
         owner=owner,
     )

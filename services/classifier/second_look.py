@@ -1,0 +1,246 @@
+"""What another look at finished detections comes to. Nothing here reads or writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from usher.domain.identifiers import new_person_id
+from usher.domain.records import Confidence, Detection
+from usher.identity.consolidate import Sightings, consolidate
+from usher.identity.decide import REFERENCES_OF_A_STRANGER, Decision, Identifier
+from usher.identity.gallery import template_of, unit
+from usher.identity.rules import BudgetRule
+from usher.identity.vectors import Vectors
+from usher.storage.detections import Sighting
+from usher.storage.identity import Assignment
+
+_NEAR = 0.75
+"""Nobody is recognised from a cosine below it: the score would be far from any threshold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Whose a finished detection becomes, or what else becomes of it. Fields as in `Assignment`."""
+
+    person_id: str | None
+    confidence: Confidence | None = None
+    candidate_id: str | None = None
+    founds: bool = False
+    reference: bool = False
+
+    def of(self, detection: Detection) -> Assignment:
+        stays = detection.person_id == self.person_id
+        return Assignment(
+            detection=detection,
+            person_id=self.person_id,
+            confidence=detection.confidence if stays else self.confidence,
+            candidate_id=self.candidate_id,
+            founds=self.founds,
+            reference=self.reference,
+            reason=detection.reason if self.person_id is None else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StrangersPlan:
+    """Strangers who are one, the older first, and detections that become another's."""
+
+    merges: dict[str, list[str]] = field(default_factory=dict)
+    moves: dict[str, Change] = field(default_factory=dict)
+
+
+# ---- Names and references reach back ------------------------------------------------------------
+
+
+def reach_back(
+    identifier: Identifier, sightings: Sequence[Sighting], touched: Collection[str]
+) -> dict[str, Change]:
+    """Decide again about detections that come near somebody who has changed, by id.
+
+    What is nobody's may become anybody's. A stranger's goes to somebody known, or gets another
+    candidate; what strangers share among themselves is `plan_strangers`'s.
+    """
+    found = {}
+    for sighting in _near(identifier, sightings, touched):
+        decision = identifier.decide(
+            sighting.vector, acceptable=sighting.acceptable, excluded=sighting.not_persons
+        )
+        change = _change(identifier, sighting, decision)
+        if change is not None:
+            found[sighting.id] = change
+    return found
+
+
+def _near(
+    identifier: Identifier, sightings: Sequence[Sighting], touched: Collection[str]
+) -> list[Sighting]:
+    open_ = [sighting for sighting in sightings if not sighting.confirmed]
+    templates = _templates(identifier, touched)
+    if not open_ or not len(templates):
+        return []
+    cosines = unit(np.stack([sighting.vector for sighting in open_])) @ templates.T
+    near = cosines.max(axis=1) >= _NEAR
+    return [sighting for sighting, is_near in zip(open_, near, strict=True) if is_near]
+
+
+def _templates(identifier: Identifier, person_ids: Collection[str]) -> Vectors:
+    references = [
+        gallery.references_of(person_id)
+        for gallery in (identifier.settled, identifier.strangers)
+        for person_id in person_ids
+        if person_id in gallery
+    ]
+    templates = [template_of(np.stack([one.vector for one in some])) for some in references]
+    return np.stack(templates) if templates else np.empty((0, 0), np.float32)
+
+
+def _change(identifier: Identifier, sighting: Sighting, decision: Decision) -> Change | None:
+    person_id = decision.person_id
+    if person_id is not None and person_id in identifier.settled:
+        return Change(person_id=person_id, confidence=decision.confidence)
+    if sighting.person_id is None and person_id is not None:
+        full = len(identifier.strangers.references_of(person_id)) >= REFERENCES_OF_A_STRANGER
+        return Change(
+            person_id=person_id,
+            confidence=decision.confidence,
+            candidate_id=decision.candidate_id,
+            reference=decision.reference and not full,
+        )
+    candidate_id = decision.candidate_id
+    if identifier.are_apart(sighting.person_id or "", candidate_id or ""):
+        candidate_id = None
+    if candidate_id == sighting.candidate_id:
+        return None
+    is_reference = sighting.person_id is not None and any(
+        reference.id == sighting.id
+        for reference in identifier.strangers.references_of(sighting.person_id)
+    )
+    return Change(person_id=sighting.person_id, candidate_id=candidate_id, reference=is_reference)
+
+
+# ---- Strangers ----------------------------------------------------------------------------------
+
+
+def plan_strangers(
+    identifier: Identifier,
+    rule: BudgetRule,
+    sightings: Sequence[Sighting],
+    touched: Collection[str],
+) -> StrangersPlan:
+    """Which strangers are one, and which of their detections stand better elsewhere.
+
+    Only what is of `touched` is looked at again. The result depends on the detections and their
+    order of capture alone.
+
+    Parameters
+    ----------
+    sightings
+        All detections of strangers, in order of capture.
+    """
+    if not sightings:
+        return StrangersPlan()
+    owners = [str(sighting.person_id) for sighting in sightings]
+    persons = list(dict.fromkeys(owners))
+    numbers = {person_id: number for number, person_id in enumerate(persons)}
+    before = np.array([numbers[owner] for owner in owners], np.intp)
+    after = consolidate(
+        Sightings(
+            faces=unit(np.stack([sighting.vector for sighting in sightings])),
+            persons=before,
+            pinned=np.array([sighting.confirmed for sighting in sightings]),
+            active=np.array([owner in touched for owner in owners]),
+            apart=_apart(identifier, numbers),
+        ),
+        link=rule.link_among(len(persons)),
+        merge=rule.merge_among(len(persons)),
+    )
+    merges = _merges(before.tolist(), after.tolist())
+    moves = _moves(identifier, sightings, persons, before.tolist(), after.tolist(), merges)
+    named = defaultdict[str, list[str]](list)
+    for one, other in merges.items():
+        named[persons[other]].append(persons[one])
+    return StrangersPlan(dict(named), moves)
+
+
+def _apart(identifier: Identifier, numbers: Mapping[str, int]) -> list[tuple[int, int]]:
+    return [
+        (number, numbers[other])
+        for person_id, number in numbers.items()
+        for other in identifier.others_of(person_id)
+        if other in numbers
+    ]
+
+
+def _merges(before: Sequence[int], after: Sequence[int]) -> dict[int, int]:
+    """Who becomes whom with all that they have: only into somebody who keeps some of their own."""
+    became = defaultdict[int, set[int]](set)
+    for one, other in zip(before, after, strict=True):
+        became[one].add(other)
+    return {
+        one: other
+        for one, others in became.items()
+        for other in others
+        if len(others) == 1 and other != one and other in became.get(other, ())
+    }
+
+
+def _moves(
+    identifier: Identifier,
+    sightings: Sequence[Sighting],
+    persons: Sequence[str],
+    before: Sequence[int],
+    after: Sequence[int],
+    merges: Mapping[int, int],
+) -> dict[str, Change]:
+    """The detections that go elsewhere by themselves. A person keeps a reference, or gets one."""
+    ids = dict(enumerate(persons))
+    moves: dict[str, Change] = {}
+    room = {
+        one: REFERENCES_OF_A_STRANGER - len(identifier.strangers.references_of(one))
+        for one in persons
+    }
+    for sighting, one, other in zip(sightings, before, after, strict=True):
+        if one == other or one in merges:
+            continue
+        founds = other not in ids and sighting.acceptable
+        if founds:
+            ids[other] = new_person_id()
+            room[ids[other]] = REFERENCES_OF_A_STRANGER
+        person_id = ids.get(other)
+        reference = person_id is not None and sighting.acceptable and room[person_id] > 0
+        if person_id is not None and reference:
+            room[person_id] -= 1
+        moves[sighting.id] = Change(
+            person_id=person_id,
+            candidate_id=sighting.candidate_id,
+            founds=founds,
+            reference=reference,
+        )
+    return moves | _new_references(identifier, sightings, moves)
+
+
+def _new_references(
+    identifier: Identifier, sightings: Iterable[Sighting], moves: Mapping[str, Change]
+) -> dict[str, Change]:
+    """Who keeps detections but no reference is known by the first good one of them."""
+    found: dict[str, Change] = {}
+    lost = {
+        str(sighting.person_id)
+        for sighting in sightings
+        if sighting.id in moves
+        and all(
+            reference.id in moves
+            for reference in identifier.strangers.references_of(str(sighting.person_id))
+        )
+    }
+    for sighting in sightings:
+        if sighting.person_id in lost and sighting.id not in moves and sighting.acceptable:
+            lost.remove(sighting.person_id)
+            found[sighting.id] = Change(
+                person_id=sighting.person_id, candidate_id=sighting.candidate_id, reference=True
+            )
+    return found
