@@ -23,8 +23,10 @@ from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
 from usher.storage.detections import Detections
+from usher.storage.history import History
 from usher.storage.identity import Identity
 from usher.storage.people import People
+from usher.storage.registry import Registry
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -44,7 +46,9 @@ class State:
     database: Database
     detections: Detections
     people: People
+    registry: Registry
     corrections: Corrections
+    history: History
     alerts: Alerts
     cameras: Cameras
     users: Users
@@ -92,7 +96,9 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         database=database,
         detections=Detections(database),
         people=people,
+        registry=Registry(database),
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
+        history=History(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
         cameras=Cameras(database),
         users=Users(database),

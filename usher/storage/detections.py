@@ -34,17 +34,23 @@ _IN_THE_MAKING: Document = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionFilter:
-    """What a list of detections is narrowed to; None leaves a field open."""
+    """What a list of detections is narrowed to; None leaves a field open.
+
+    `review` leaves those that wait for a person's answer.
+    """
 
     camera_id: str | None = None
     person_id: str | None = None
     status: DetectionStatus | None = None
+    review: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
     def query(self) -> Document:
         exact = {"camera_id": self.camera_id, "person_id": self.person_id, "status": self.status}
         query: Document = {name: value for name, value in exact.items() if value is not None}
+        if self.review:
+            query["candidate_id"] = {"$type": "string"}
         bounds = {"$gte": self.since, "$lt": self.until}
         between = {name: value for name, value in bounds.items() if value is not None}
         return {**query, "captured_at": between} if between else query

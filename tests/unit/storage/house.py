@@ -10,10 +10,12 @@ from usher.storage.corrections import Corrections
 from usher.storage.database import Database
 from usher.storage.detections import Detections
 from usher.storage.documents import Document
+from usher.storage.history import History
 from usher.storage.identity import Assignment, Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
 from usher.storage.people import People
 from usher.storage.references import References
+from usher.storage.registry import Registry
 
 GAP_S = 60.0
 WRITTEN = ("detections", "persons", "faces", "visits", "alerts", "settings")
@@ -25,7 +27,9 @@ class House:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.identity = Identity(database, visit_gap_s=GAP_S)
+        self.registry = Registry(database)
         self.corrections = Corrections(database, visit_gap_s=GAP_S)
+        self.history = History(database, visit_gap_s=GAP_S)
         self.detections = Detections(database)
         self.people = People(database)
         self.references = References(database)

@@ -23,13 +23,13 @@ class TestManaging:
     async def test_change_is_refused_when_the_person_does_not_exist(self, house: House) -> None:
         before = await house.everything()
         for change in (
-            house.corrections.update_person("p-0", {"name": "Ada"}),
-            house.corrections.add_face(face("p-0")),
-            house.corrections.remove_face("p-0", "f"),
-            house.corrections.merge("p-0", ["p-1"]),
-            house.corrections.delete_person("p-0"),
-            house.corrections.correct("d-0", None),
-            house.corrections.correct_to_new("d-0"),
+            house.registry.update_person("p-0", {"name": "Ada"}, actor="boss"),
+            house.registry.add_face(face("p-0")),
+            house.registry.remove_face("p-0", "f"),
+            house.corrections.merge("p-0", ["p-1"], actor="boss"),
+            house.registry.delete_person("p-0"),
+            house.corrections.correct("d-0", None, actor="boss"),
+            house.corrections.correct_to_new("d-0", actor="boss"),
         ):
             with pytest.raises(NotFound):
                 await change
@@ -39,14 +39,14 @@ class TestManaging:
         seen = await house.stranger("p-1")
         reference = face("p-2")
         for change in (
-            house.corrections.create_person(person("p-2")),
-            house.corrections.update_person("p-2", {"name": "Ada"}),
-            house.corrections.add_face(reference),
-            house.corrections.remove_face("p-2", reference.id),
-            house.corrections.correct(seen.id, "p-2"),
-            house.corrections.correct_to_new(seen.id),
-            house.corrections.merge("p-1", ["p-2"]),
-            house.corrections.delete_person("p-1"),
+            house.registry.create_person(person("p-2")),
+            house.registry.update_person("p-2", {"name": "Ada"}, actor="boss"),
+            house.registry.add_face(reference),
+            house.registry.remove_face("p-2", reference.id),
+            house.corrections.correct(seen.id, "p-2", actor="boss"),
+            house.corrections.correct_to_new(seen.id, actor="boss"),
+            house.corrections.merge("p-1", ["p-2"], actor="boss"),
+            house.registry.delete_person("p-1"),
         ):
             before = await house.identity.version()
             await change
@@ -57,11 +57,9 @@ class TestManaging:
     ) -> None:
         await house.stranger("p-1", 0)
         await house.stranger("p-2", 1)
-        await house.corrections.create_person(
-            person("p-3", PersonKind.KNOWN, name="Ada", notes="x")
-        )
+        await house.registry.create_person(person("p-3", PersonKind.KNOWN, name="Ada", notes="x"))
         await house.database["persons"].update_one({"_id": "p-1"}, {"$set": {"later": 1}})
-        merged = await house.corrections.merge("p-1", ["p-2", "p-3"])
+        merged = await house.corrections.merge("p-1", ["p-2", "p-3"], actor="boss")
         assert (merged.name, merged.kind, merged.notes) == ("Ada", PersonKind.KNOWN, "x")
         assert await house.people.get("p-1") == merged
         assert [item["_id"] for item in await house.all("persons")] == ["p-1"]
@@ -70,23 +68,23 @@ class TestManaging:
             assert {item["person_id"] for item in await house.all(name)} == {"p-1"}
 
     async def test_merge_keeps_the_targets_name_when_it_has_one(self, house: House) -> None:
-        await house.corrections.create_person(person("p-1", PersonKind.KNOWN, name="Ada"))
-        await house.corrections.create_person(person("p-2", PersonKind.KNOWN, name="Bob"))
-        assert (await house.corrections.merge("p-1", ["p-2"])).name == "Ada"
+        await house.registry.create_person(person("p-1", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("p-2", PersonKind.KNOWN, name="Bob"))
+        assert (await house.corrections.merge("p-1", ["p-2"], actor="boss")).name == "Ada"
 
     async def test_merge_is_refused_when_somebody_meets_themselves(self, house: House) -> None:
         await house.stranger("p-1")
         with pytest.raises(Conflict):
-            await house.corrections.merge("p-1", ["p-1"])
+            await house.corrections.merge("p-1", ["p-1"], actor="boss")
 
     async def test_delete_leaves_nothing_of_a_person_when_others_are_there(
         self, house: House
     ) -> None:
         seen = await house.stranger("p-1")
         enrolled = face("p-1")
-        await house.corrections.add_face(enrolled)
+        await house.registry.add_face(enrolled)
         await house.stranger("p-2")
-        removal = await house.corrections.delete_person("p-1")
+        removal = await house.registry.delete_person("p-1")
         assert (removal.faces, removal.detections, removal.visits, removal.alerts) == (2, 1, 1, 1)
         assert removal.crops == {seen.crop, enrolled.crop}
         for name, found in (await house.everything()).items():
@@ -99,8 +97,8 @@ class TestCorrecting:
         self, house: House
     ) -> None:
         seen = await house.stranger("p-1")
-        await house.corrections.create_person(person("p-2", PersonKind.KNOWN, name="Ada"))
-        corrected = await house.corrections.correct(seen.id, "p-2")
+        await house.registry.create_person(person("p-2", PersonKind.KNOWN, name="Ada"))
+        corrected = await house.corrections.correct(seen.id, "p-2", actor="boss")
         assert corrected.person_id == "p-2"
         assert corrected.confidence is None
         stored = await house.detections.get(seen.id)
@@ -120,7 +118,7 @@ class TestCorrecting:
     ) -> None:
         await house.stranger("p-1", 0)
         seen = await house.saw("p-1", 1)
-        await house.corrections.correct_to_new(seen.id)
+        await house.corrections.correct_to_new(seen.id, actor="boss")
         assert sorted(visit["detections"] for visit in await house.all("visits")) == [1, 1]
         assert len(await house.all("alerts")) == 1
 
@@ -128,23 +126,23 @@ class TestCorrecting:
         self, house: House
     ) -> None:
         seen = await house.stranger("p-1")
-        corrected = await house.corrections.correct(seen.id, None)
+        corrected = await house.corrections.correct(seen.id, None, actor="boss")
         assert corrected.status is DetectionStatus.NOT_A_FACE
         assert (corrected.person_id, corrected.visit_id) == (None, None)
         assert await house.all("faces") == await house.all("visits") == []
 
     async def test_correction_keeps_no_reference_when_the_face_is_poor(self, house: House) -> None:
-        await house.corrections.create_person(person("p-2"))
+        await house.registry.create_person(person("p-2"))
         item = embedded(quality=POOR)
         await house.detections.insert(item)
-        await house.corrections.correct(item.id, "p-2")
+        await house.corrections.correct(item.id, "p-2", actor="boss")
         assert await house.people.faces_of("p-2") == []
 
     async def test_correction_wins_when_the_detection_is_being_embedded(self, house: House) -> None:
         item = detection()
         await house.detections.insert(item)
         claim = await house.detections.claim(limit=1, lease_s=30)
-        await house.corrections.correct(item.id, None)
+        await house.corrections.correct(item.id, None, actor="boss")
         assert not await house.detections.finish_without_face(item.id, claim.token, reason="x")
         assert (await house.detections.get(item.id)).status is DetectionStatus.NOT_A_FACE
 
@@ -152,7 +150,7 @@ class TestCorrecting:
         self, house: House
     ) -> None:
         with pytest.raises(NotFound):
-            await house.corrections.correct_to_new("none")
+            await house.corrections.correct_to_new("none", actor="boss")
         assert await house.all("persons") == []
 
     async def test_correction_writes_nothing_when_it_crashes_in_the_middle(
@@ -164,9 +162,9 @@ class TestCorrecting:
         async def crash(*_: Any, **__: Any) -> None:
             raise RuntimeError("the power is gone")
 
-        monkeypatch.setattr(house.corrections, "_correction", crash)
+        monkeypatch.setattr(house.corrections, "_settle", crash)
         with pytest.raises(RuntimeError):
-            await house.corrections.correct_to_new(seen.id)
+            await house.corrections.correct_to_new(seen.id, actor="boss")
         assert await house.everything() == before
 
 
@@ -189,7 +187,7 @@ class TestBulk:
     async def test_merge_moves_everything_when_there_is_more_than_one_step(
         self, crowd: House
     ) -> None:
-        await crowd.corrections.merge("p-2", ["p-1"])
+        await crowd.corrections.merge("p-2", ["p-1"], actor="boss")
         assert {item["person_id"] for item in await crowd.all("detections")} == {"p-2"}
         assert len(await crowd.all("detections")) == 37
 
@@ -197,7 +195,7 @@ class TestBulk:
         self, crowd: House
     ) -> None:
         crops = {item["crop"] for item in await crowd.all("detections", person_id="p-1")}
-        removal = await crowd.corrections.delete_person("p-1")
+        removal = await crowd.registry.delete_person("p-1")
         assert (removal.detections, removal.crops) == (36, crops)
         assert len(await crowd.all("detections")) == 1
 
@@ -216,9 +214,9 @@ class TestBulk:
 
         async def make() -> None:
             if change == "merge":
-                await crowd.corrections.merge("p-2", ["p-1"])
+                await crowd.corrections.merge("p-2", ["p-1"], actor="boss")
             else:
-                await crowd.corrections.delete_person("p-1")
+                await crowd.registry.delete_person("p-1")
 
         with monkeypatch.context() as broken:
             broken.setattr(possessions, "_step", crash)
@@ -234,8 +232,8 @@ class TestBulk:
         self, crowd: House
     ) -> None:
         merged, deleted = await asyncio.gather(
-            crowd.corrections.merge("p-2", ["p-1"]),
-            crowd.corrections.delete_person("p-2"),
+            crowd.corrections.merge("p-2", ["p-1"], actor="boss"),
+            crowd.registry.delete_person("p-2"),
             return_exceptions=True,
         )
         persons = {item["_id"] for item in await crowd.all("persons")}
@@ -274,13 +272,15 @@ async def test_identity_stays_whole_when_managers_and_the_classifier_work_at_onc
 
     async def manage() -> None:
         first = (await house.all("detections", person_id="p-0"))[0]["_id"]
-        await house.corrections.update_person("p-0", {"name": "Ada", "kind": PersonKind.KNOWN})
+        await house.registry.update_person(
+            "p-0", {"name": "Ada", "kind": PersonKind.KNOWN}, actor="boss"
+        )
         await asyncio.sleep(0.02)
-        await house.corrections.correct(first, "p-1")
+        await house.corrections.correct(first, "p-1", actor="boss")
         await asyncio.sleep(0.02)
-        await house.corrections.merge("p-0", ["p-1", "p-2"])
+        await house.corrections.merge("p-0", ["p-1", "p-2"], actor="boss")
         await asyncio.sleep(0.02)
-        await house.corrections.delete_person("p-3")
+        await house.registry.delete_person("p-3")
 
     await asyncio.gather(classify(), manage())
     persons = {row["_id"] for row in await house.all("persons")}

@@ -87,7 +87,9 @@ class TestCommit:
     ) -> None:
         await house.stranger("p-1")
         version = await house.identity.version()
-        await house.corrections.update_person("p-1", {"name": "Ada", "kind": PersonKind.KNOWN})
+        await house.registry.update_person(
+            "p-1", {"name": "Ada", "kind": PersonKind.KNOWN}, actor="boss"
+        )
         item = embedded(1)
         await house.detections.insert(item)
         before = await house.everything()
@@ -118,7 +120,7 @@ class TestCommit:
     ) -> None:
         item = embedded()
         await house.detections.insert(item)
-        await house.corrections.correct(item.id, None)
+        await house.corrections.correct(item.id, None, actor="boss")
         before = await house.everything()
         with pytest.raises(LeaseLost):
             await house.commit(founding(item, "p-1"))
@@ -138,7 +140,7 @@ class TestCandidates:
         self, house: House, person_id: str | None
     ) -> None:
         await house.stranger("p-1")
-        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
         item = embedded(1)
         await house.commit(
             Assignment(detection=item, person_id=person_id, candidate_id="ada", confidence=None)
@@ -149,7 +151,7 @@ class TestCandidates:
     async def test_commit_keeps_persons_apart_when_a_detection_was_said_not_to_show_one(
         self, house: House
     ) -> None:
-        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
         version = await house.identity.version()
         await house.stranger("p-1", not_persons=("ada", "gone"))
         assert (await house.people.get("p-1")).distinct_from == ("ada",)
@@ -160,7 +162,7 @@ class TestCandidates:
 
     async def test_commit_keeps_nobody_apart_when_the_person_is_known(self, house: House) -> None:
         for name in ("ada", "bob"):
-            await house.corrections.create_person(person(name, PersonKind.KNOWN, name=name))
+            await house.registry.create_person(person(name, PersonKind.KNOWN, name=name))
         await house.saw("ada", 0, not_persons=("bob",))
         assert (await house.people.get("ada")).distinct_from == ()
 
@@ -207,7 +209,7 @@ class TestCompanions:
     async def test_companions_keep_their_candidate_when_they_become_a_strangers(
         self, house: House, kind: PersonKind
     ) -> None:
-        await house.corrections.create_person(person("p-1", kind))
+        await house.registry.create_person(person("p-1", kind))
         early = embedded()
         await house.commit(Assignment(detection=early, person_id=None, candidate_id="ada"))
         await house.commit(
@@ -220,7 +222,7 @@ class TestCompanions:
         self, house: House
     ) -> None:
         early = await self.left_over(house)
-        await house.corrections.correct(early.id, None)
+        await house.corrections.correct(early.id, None, actor="boss")
         late = embedded(1)
         await house.detections.insert(late)
         before = await house.everything()
@@ -292,7 +294,7 @@ class TestVisits:
     ) -> None:
         moments = [0, 50, 200, 100, 40, 330, 261]
         for name in ("p-1", "p-2"):
-            await house.corrections.create_person(person(name))
+            await house.registry.create_person(person(name))
         await house.commit(*(Assignment(detection=embedded(n), person_id="p-1") for n in moments))
         for moment in moments:
             await house.saw("p-2", moment)
@@ -310,7 +312,7 @@ class TestVisits:
     async def test_visit_is_no_alert_when_the_person_is_known_or_ignored(
         self, house: House, kind: PersonKind
     ) -> None:
-        await house.corrections.create_person(person("p-1", kind))
+        await house.registry.create_person(person("p-1", kind))
         await house.saw("p-1", 0)
         assert len(await house.all("visits")) == 1
         assert await house.all("alerts") == []
