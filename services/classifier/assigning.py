@@ -13,8 +13,9 @@ from usher.domain.records import Detection, Embedding
 from usher.identity.calibrate import Rule
 from usher.identity.decide import NewPerson, Recognised, decide
 from usher.identity.gallery import Galleries
+from usher.storage.assignments import Assignment
 from usher.storage.detections import Detections
-from usher.storage.identity import Assignment, Identity
+from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
 from usher.storage.people import People
 

@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.unit.storage.house import GAP_S, House, founding
+from tests.unit.storage.house import BOSS, GAP_S, House, founding
 from tests.unit.storage.making import NOON, embedded, person
 from usher.domain.errors import LeaseLost
 from usher.domain.records import (
     AlertStatus,
     Confidence,
-    Detection,
     DetectionStatus,
     PersonKind,
 )
-from usher.storage.identity import Assignment
+from usher.storage.assignments import Assignment
 from usher.storage.leases import Leases
 
 
@@ -88,7 +87,7 @@ class TestCommit:
         await house.stranger("p-1")
         version = await house.identity.version()
         await house.registry.update_person(
-            "p-1", {"name": "Ada", "kind": PersonKind.KNOWN}, actor="boss"
+            "p-1", {"name": "Ada", "kind": PersonKind.KNOWN}, actor=BOSS
         )
         item = embedded(1)
         await house.detections.insert(item)
@@ -120,7 +119,7 @@ class TestCommit:
     ) -> None:
         item = embedded()
         await house.detections.insert(item)
-        await house.corrections.correct(item.id, None, actor="boss")
+        await house.corrections.correct(item.id, None, actor=BOSS)
         before = await house.everything()
         with pytest.raises(LeaseLost):
             await house.commit(founding(item, "p-1"))
@@ -168,16 +167,10 @@ class TestCandidates:
 
 
 class TestCompanions:
-    async def left_over(self, house: House, second: float = 0, **fields: Any) -> Detection:
-        """A detection that could not be identified."""
-        item = embedded(second, track_id="t", **fields)
-        await house.commit(Assignment(detection=item, person_id=None))
-        return item
-
     async def test_companions_are_of_the_same_visit_when_a_second_shot_founds_a_stranger(
         self, house: House
     ) -> None:
-        early = [await self.left_over(house, second) for second in (0, 1)]
+        early = [await house.left_over(second, track_id="t") for second in (0, 1)]
         late = embedded(2 * GAP_S, track_id="t")
         ids = tuple(item.id for item in early)
         await house.commit(
@@ -199,7 +192,7 @@ class TestCompanions:
         self, house: House
     ) -> None:
         await house.stranger("p-1")
-        early = await self.left_over(house, 1)
+        early = await house.left_over(1)
         item = embedded(2)
         await house.commit(Assignment(detection=item, person_id="p-1", companions=(early.id,)))
         assert len(await house.people.faces_of("p-1")) == 1
@@ -221,8 +214,8 @@ class TestCompanions:
     async def test_commit_writes_nothing_when_a_companion_was_corrected_meanwhile(
         self, house: House
     ) -> None:
-        early = await self.left_over(house)
-        await house.corrections.correct(early.id, None, actor="boss")
+        early = await house.left_over()
+        await house.corrections.correct(early.id, None, actor=BOSS)
         late = embedded(1)
         await house.detections.insert(late)
         before = await house.everything()
