@@ -19,6 +19,7 @@ from usher.wire import (
     Alert,
     AlertClaim,
     AlertSettlement,
+    Assignment,
     Body,
     ClaimedAlert,
     Credentials,
@@ -27,12 +28,18 @@ from usher.wire import (
     DetectionMetadata,
     Face,
     Health,
+    IdentityChange,
+    IdentityStats,
+    Merge,
     Page,
     Person,
     PersonCreate,
     PersonUpdate,
+    Rejection,
     Session,
+    Split,
     Stats,
+    Undo,
 )
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -138,6 +145,14 @@ class UsherClient:
         """The stored crop, as JPEG."""
         return self._request("GET", f"/detections/{detection_id}/image").content
 
+    def assign(self, detection_id: str, assignment: Assignment) -> Detection:
+        """Say who a detection shows."""
+        return self._send(Detection, "POST", f"/detections/{detection_id}/assign", assignment)
+
+    def reject(self, detection_id: str, rejection: Rejection) -> Detection:
+        """Say whom a detection does not show."""
+        return self._send(Detection, "POST", f"/detections/{detection_id}/reject", rejection)
+
     def persons(self, *, limit: int = 50, **filters: str) -> Page[Person]:
         return self._get(Page[Person], "/persons", {"limit": limit, **filters})
 
@@ -154,6 +169,32 @@ class UsherClient:
     def delete_person(self, person_id: str) -> None:
         """Delete a person with everything that is theirs. For good."""
         self._request("DELETE", f"/persons/{person_id}")
+
+    def merge(self, person_id: str, merge: Merge) -> Person:
+        """Fold others into a person."""
+        return self._send(Person, "POST", f"/persons/{person_id}/merge", merge)
+
+    def split(self, person_id: str, split: Split) -> Person:
+        """Give detections of a person to another one, or to a new stranger; who that is."""
+        return self._send(Person, "POST", f"/persons/{person_id}/split", split)
+
+    def identity_changes(self, *, limit: int = 50, **filters: str) -> Page[IdentityChange]:
+        """The history of who is who, the newest first."""
+        return self._get(Page[IdentityChange], "/identity/changes", {"limit": limit, **filters})
+
+    def undo(self, change_id: str) -> IdentityChange:
+        """Take a change back.
+
+        Raises
+        ------
+        Conflict
+            If a later one stands in the way, or it cannot be taken back any more.
+        """
+        return self._send(IdentityChange, "POST", "/identity/undo", Undo(change_id=change_id))
+
+    def identity_stats(self) -> IdentityStats:
+        """How identities are decided, and how well."""
+        return self._get(IdentityStats, "/stats/identity")
 
     def faces(self, person_id: str) -> list[Face]:
         """What a person is recognised by."""

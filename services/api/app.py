@@ -19,6 +19,7 @@ from services.api.routes import (
     events,
     health,
     identify,
+    identity,
     persons,
     sessions,
 )
@@ -66,7 +67,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix=API_PREFIX)
-    for part in (sessions, detections, persons, identify, alerts, cameras, events):
+    for part in (sessions, detections, persons, identify, identity, alerts, cameras, events):
         router.include_router(part.router)
 
     @router.get("/openapi.json", dependencies=[Depends(READERS)], include_in_schema=False)

@@ -24,8 +24,10 @@ from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
 from usher.storage.detections import Detections
+from usher.storage.history import History
 from usher.storage.people import People
 from usher.storage.references import References
+from usher.storage.registry import Registry
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -45,7 +47,9 @@ class State:
     database: Database
     detections: Detections
     people: People
+    registry: Registry
     corrections: Corrections
+    history: History
     alerts: Alerts
     cameras: Cameras
     users: Users
@@ -78,7 +82,9 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         database=database,
         detections=Detections(database),
         people=People(database),
+        registry=Registry(database),
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
+        history=History(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
         cameras=Cameras(database),
         users=Users(database),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.api.state import State
 from usher import wire
@@ -83,7 +83,9 @@ def person_view(person: records.Person, tally: Tally) -> wire.Person:
     )
 
 
-def detection_view(detection: records.Detection, person: records.Person | None) -> wire.Detection:
+def detection_view(
+    detection: records.Detection, persons: Mapping[str, records.Person]
+) -> wire.Detection:
     frame = detection.frame
     return wire.Detection(
         id=detection.id,
@@ -92,8 +94,10 @@ def detection_view(detection: records.Detection, person: records.Person | None) 
         received_at=detection.received_at,
         status=detection.status,
         reason=detection.reason,
-        person=brief_view(person),
+        person=brief_view(persons.get(detection.person_id or "")),
         confidence=detection.confidence,
+        candidate=brief_view(persons.get(detection.candidate_id or "")),
+        confirmed=detection.confirmed,
         quality=quality_view(detection.quality) if detection.quality else None,
         box=box_view(detection.box) if detection.box else None,
         frame=wire.FramePlace(box=box_view(frame.box), width=frame.width, height=frame.height)
@@ -117,12 +121,9 @@ async def one_person_view(state: State, person: records.Person) -> wire.Person:
 async def detection_views(
     state: State, detections: Sequence[records.Detection]
 ) -> list[wire.Detection]:
-    ids = {detection.person_id for detection in detections if detection.person_id}
-    persons = await state.people.of_ids(sorted(ids))
-    return [
-        detection_view(detection, persons.get(detection.person_id or ""))
-        for detection in detections
-    ]
+    named = {id_ for item in detections for id_ in (item.person_id, item.candidate_id) if id_}
+    persons = await state.people.of_ids(sorted(named))
+    return [detection_view(detection, persons) for detection in detections]
 
 
 async def one_detection_view(state: State, detection: records.Detection) -> wire.Detection:
@@ -154,4 +155,37 @@ def _alert_view(
         sent_at=alert.sent_at,
         attempts=alert.attempts,
         reason=alert.reason,
+    )
+
+
+async def change_views(
+    state: State, changes: Sequence[records.IdentityChange]
+) -> list[wire.IdentityChange]:
+    persons = await state.people.of_ids(sorted({id_ for item in changes for id_ in item.persons}))
+    actors = sorted({id_ for item in changes for id_ in (item.actor, item.undone_by) if id_})
+    names = {**await state.devices.names(actors), **await state.users.names(actors)}
+    return [_change_view(change, persons, names) for change in changes]
+
+
+async def one_change_view(state: State, change: records.IdentityChange) -> wire.IdentityChange:
+    (view,) = await change_views(state, [change])
+    return view
+
+
+def _change_view(
+    change: records.IdentityChange,
+    persons: Mapping[str, records.Person],
+    names: Mapping[str, str],
+) -> wire.IdentityChange:
+    briefs = [brief_view(persons.get(id_)) for id_ in change.persons]
+    return wire.IdentityChange(
+        id=change.id,
+        at=change.at,
+        actor=names.get(change.actor, change.actor),
+        kind=change.kind,
+        persons=[brief for brief in briefs if brief is not None],
+        detections=change.detections,
+        undone_at=change.undone_at,
+        undone_by=names.get(change.undone_by or "", change.undone_by),
+        final=change.final,
     )

@@ -11,7 +11,7 @@ from usher.domain.identifiers import new_person_id
 from usher.domain.records import Detection, Embedding, Vector
 from usher.identity.decide import Decision, Identifier
 from usher.identity.gallery import Reference
-from usher.storage.identity import Assignment
+from usher.storage.assignments import Assignment
 
 ONE_SHOT = "one good shot of its track so far: two make a new person"
 

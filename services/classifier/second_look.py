@@ -15,8 +15,8 @@ from usher.identity.decide import REFERENCES_OF_A_STRANGER, Decision, Identifier
 from usher.identity.gallery import template_of, unit
 from usher.identity.rules import BudgetRule
 from usher.identity.vectors import Vectors
+from usher.storage.assignments import Assignment
 from usher.storage.detections import Sighting
-from usher.storage.identity import Assignment
 
 _NEAR = 0.75
 """Nobody is recognised from a cosine below it: the score would be far from any threshold."""

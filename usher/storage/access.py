@@ -42,6 +42,11 @@ class Users:
         document = await self._users.find_one({"username": username})
         return user_from_document(document) if document else None
 
+    async def names(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """The names of those users that exist, by id."""
+        found = self._users.find({"_id": {"$in": list(user_ids)}}, {"username": 1})
+        return {row["_id"]: row["username"] for row in await found.to_list()}
+
     async def open_session(
         self, token: str, user: User, *, csrf_token: str, expires_at: datetime
     ) -> None:
@@ -126,6 +131,11 @@ class Devices:
     async def by_key(self, key: str) -> Device | None:
         document = await self._devices.find_one({"key_hash": secret_hash(key)})
         return device_from_document(document) if document else None
+
+    async def names(self, device_ids: Sequence[str]) -> dict[str, str]:
+        """The names of those devices that exist, by id."""
+        found = self._devices.find({"_id": {"$in": list(device_ids)}}, {"name": 1})
+        return {row["_id"]: row["name"] for row in await found.to_list()}
 
     async def saw(self, device_id: str, moment: datetime) -> None:
         await self._devices.update_one({"_id": device_id}, {"$max": {"last_seen_at": moment}})

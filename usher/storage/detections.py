@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +13,15 @@ from usher.domain.errors import Conflict, NotFound
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id
-from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding
+from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding, Vector
 from usher.storage.database import Database
-from usher.storage.documents import Document, detection_from_document, plain, to_document
+from usher.storage.documents import (
+    Document,
+    detection_from_document,
+    plain,
+    to_document,
+    vector_from_bytes,
+)
 from usher.storage.leases import AT_ONCE, FREE, available_in
 from usher.storage.paging import newest_first
 
@@ -23,6 +29,26 @@ MAX_ATTEMPTS = 5
 _FIRST_BACKOFF_S = 1.0
 _ALONE_FROM_ATTEMPTS = 2
 """A detection that was given up so often is tried alone: it may be what kills its workers."""
+_CAPTURE = [("captured_at", 1), ("_id", 1)]
+_BY_STATUS = [("status", 1), *_CAPTURE]
+"""The index that gives what has a status in order of capture."""
+_FEW = 100
+"""The detections of so many persons are looked up and sorted; of more, all are gone through."""
+_BATCH = 2000
+_OF_A_SIGHTING = dict.fromkeys(
+    (
+        "embedding.vector",
+        "quality.acceptable",
+        "captured_at",
+        "camera_id",
+        "track_id",
+        "person_id",
+        "candidate_id",
+        "confirmed",
+        "not_persons",
+    ),
+    1,
+)
 _WITHOUT_VECTOR = {"embedding": 0}
 _CLAIMABLE: Document = {"status": DetectionStatus.PENDING, **FREE}
 _IN_THE_MAKING: Document = {
@@ -34,17 +60,23 @@ _IN_THE_MAKING: Document = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionFilter:
-    """What a list of detections is narrowed to; None leaves a field open."""
+    """What a list of detections is narrowed to; None leaves a field open.
+
+    `review` leaves those that wait for a person's answer.
+    """
 
     camera_id: str | None = None
     person_id: str | None = None
     status: DetectionStatus | None = None
+    review: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
     def query(self) -> Document:
         exact = {"camera_id": self.camera_id, "person_id": self.person_id, "status": self.status}
         query: Document = {name: value for name, value in exact.items() if value is not None}
+        if self.review:
+            query["candidate_id"] = {"$type": "string"}
         bounds = {"$gte": self.since, "$lt": self.until}
         between = {name: value for name, value in bounds.items() if value is not None}
         return {**query, "captured_at": between} if between else query
@@ -58,6 +90,25 @@ class Described:
     box: Box
     embedding: Embedding
     quality: FaceQuality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting:
+    """What consolidation needs of a finished detection.
+
+    `vector` is float32 of the model's length, (128,) for dlib's network.
+    """
+
+    id: str
+    vector: Vector
+    acceptable: bool
+    captured_at: datetime
+    camera_id: str
+    track_id: str | None
+    person_id: str | None
+    candidate_id: str | None
+    confirmed: bool
+    not_persons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,22 +355,54 @@ class Detections:
             documents = await found.sort([("captured_at", 1), ("_id", 1)]).limit(limit).to_list()
         return [detection_from_document(document) for document in documents]
 
+    async def of_ids(self, detection_ids: Sequence[str]) -> list[Detection]:
+        """Those that exist, in order of capture."""
+        found = self._detections.find({"_id": {"$in": list(detection_ids)}}).sort(_CAPTURE)
+        return [detection_from_document(document) for document in await found.to_list()]
+
+    def of_strangers(self, model: str, person_ids: Collection[str]) -> AsyncIterator[Sighting]:
+        """Detections of those persons with a vector of that model, in order of capture.
+
+        `People.strangers` tells who is a stranger.
+        """
+        theirs = {"person_id": {"$in": sorted(person_ids)}}
+        by_capture = None if len(person_ids) <= _FEW else _BY_STATUS
+        return self._sightings(model, DetectionStatus.CLASSIFIED, theirs, by_capture)
+
+    def unidentifiable(self, model: str) -> AsyncIterator[Sighting]:
+        """What is nobody's and has a vector of that model, in order of capture."""
+        return self._sightings(model, DetectionStatus.UNIDENTIFIABLE, {}, _BY_STATUS)
+
     async def earlier_shots(
         self, camera_id: str, track_id: str, *, before: datetime
     ) -> list[Detection]:
-        """Good detections of a track that are nobody's, in order of capture."""
+        """Good shots of a track that could not be identified, in order of capture."""
         found = self._detections.find(
             {
                 "camera_id": camera_id,
-                "track_id": track_id,
+                "track_id": {"$eq": track_id, "$type": "string"},
                 "status": DetectionStatus.UNIDENTIFIABLE,
                 "quality.acceptable": True,
-                "captured_at": {"$lte": before},
                 "confirmed": {"$ne": True},
+                "captured_at": {"$lt": before},
             }
         )
-        documents = await found.sort([("captured_at", 1), ("_id", 1)]).to_list()
+        documents = await found.sort(_CAPTURE).to_list()
         return [detection_from_document(document) for document in documents]
+
+    async def _sightings(
+        self,
+        model: str,
+        status: DetectionStatus,
+        query: Document,
+        index: list[tuple[str, int]] | None,
+    ) -> AsyncIterator[Sighting]:
+        """In batches: in memory there is one at a time."""
+        found = self._detections.find(
+            {"status": status, "embedding.model": model, **query}, _OF_A_SIGHTING, hint=index
+        )
+        async for document in found.sort(_CAPTURE).batch_size(_BATCH):
+            yield _sighting(document)
 
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})
@@ -327,6 +410,21 @@ class Detections:
     async def crops_in_use(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some detection holds."""
         return set(await self._detections.distinct("crop", {"crop": {"$in": list(keys)}}))
+
+
+def _sighting(document: Document) -> Sighting:
+    return Sighting(
+        id=document["_id"],
+        vector=vector_from_bytes(document["embedding"]["vector"]),
+        acceptable=(document.get("quality") or {}).get("acceptable", False),
+        captured_at=document["captured_at"],
+        camera_id=document["camera_id"],
+        track_id=document.get("track_id"),
+        person_id=document.get("person_id"),
+        candidate_id=document.get("candidate_id"),
+        confirmed=document.get("confirmed", False),
+        not_persons=tuple(document.get("not_persons", ())),
+    )
 
 
 def _held(detection_id: str, token: str) -> Document:

@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain
 
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
 
-from usher.domain.errors import LeaseLost, NotFound
-from usher.domain.records import Confidence, Detection, DetectionStatus, Person, PersonKind
-from usher.storage.database import Database, Session, transact
+from usher.domain.errors import Conflict, LeaseLost
+from usher.domain.records import Detection, DetectionStatus
+from usher.storage.assignments import CHANGED_MEANWHILE, Assignment, found_strangers
+from usher.storage.database import Database, Result, Session, transact
 from usher.storage.distinctions import distinguish, pairs_with
-from usher.storage.documents import (
-    Document,
-    detection_from_document,
-    to_document,
-)
+from usher.storage.documents import Document, detection_from_document, to_document
+from usher.storage.journal import USHER
 from usher.storage.leases import Lease, Leases
+from usher.storage.merging import Merge
+from usher.storage.people import People
+from usher.storage.redecisions import Redecisions
 from usher.storage.references import reference_of
 from usher.storage.versions import gallery_version, raise_version
 from usher.storage.visits import Arrival, Visits
-
-_CHANGED_MEANWHILE = "a detection has changed meanwhile: decide again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """What the classifier decided about one detection.
-
-    Attributes
-    ----------
-    person_id
-        Whose it is; None where it cannot be identified.
-    founds
-        Makes the person: a new stranger.
-    reference
-        Keeps the face as one of theirs. A reference that comes from a detection has its id.
-    candidate_id
-        Somebody known whom the detection probably shows, for a person to say.
-    companions
-        Earlier unidentifiable detections of the same track, which become the person's with it: of
-        the same visit, and as references where `reference` says so.
-    drops
-        References that go because the person has enough.
-    reason
-        Why it is nobody's, in words.
-    """
-
-    detection: Detection
-    person_id: str | None
-    confidence: Confidence | None = None
-    founds: bool = False
-    reference: bool = False
-    candidate_id: str | None = None
-    companions: tuple[str, ...] = ()
-    drops: tuple[str, ...] = ()
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +52,9 @@ class Identity:
         self._faces = database["faces"]
         self._detections = database["detections"]
         self._leases = Leases(database)
+        self._people = People(database)
         self._visits = Visits(database, gap_s=visit_gap_s)
+        self._redecisions = Redecisions(database, visit_gap_s=visit_gap_s)
 
     async def version(self) -> int:
         """The gallery's version now."""
@@ -113,13 +78,95 @@ class Identity:
             taken. Nothing is written.
         """
 
-        async def work(session: Session) -> int:
+        return await self._fenced(
+            lease, lease_s, lambda session: self._commit(assignments, version, session)
+        )
+
+    async def redecide(
+        self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
+    ) -> int:
+        """Decide anew about detections that are finished, without alerts: all or nothing.
+
+        They are strangers' or unidentifiable, and nobody has confirmed them. Their references
+        follow: `reference` keeps or makes them the new person's, otherwise they go. A stranger of
+        whom nothing is left goes too. For each person whom detections come to, and for all that
+        become nobody's, there is one change in the history. `companions` have no meaning here.
+
+        Returns
+        -------
+        int
+            The gallery's new version.
+
+        Raises
+        ------
+        LeaseLost
+            If the lease has changed hands, the gallery has another version than the decisions were
+            made against, or a detection is no longer as it was. Nothing is written.
+        Conflict
+            If a detection is that of somebody who is not a stranger.
+        """
+        return await self._fenced(
+            lease, lease_s, lambda session: self._redecisions.make(assignments, version, session)
+        )
+
+    async def merge_strangers(
+        self, into: str, others: Sequence[str], *, lease: Lease, lease_s: float, version: int
+    ) -> int:
+        """Fold strangers into one who turn out to be the same.
+
+        Returns
+        -------
+        int
+            The gallery's new version.
+
+        Raises
+        ------
+        LeaseLost
+            If the lease has changed hands, or the gallery has another version.
+        NotFound
+            If one of them does not exist.
+        Conflict
+            If one of them is no stranger, or they have been told apart.
+        """
+        merge = Merge(self._database, into, others, actor=USHER)
+
+        async def check(session: Session) -> None:
+            await self._check_alike([into, *others], session)
+
+        async def finish(session: Session) -> int:
+            await check(session)
+            return (await merge.finish(session, expected=expected))[1]
+
+        await self._fenced(lease, lease_s, check)
+        expected = await merge.move_bulk(expected=version)
+        return await self._fenced(lease, lease_s, finish)
+
+    async def _fenced(
+        self, lease: Lease, lease_s: float, work: Callable[[Session], Awaitable[Result]]
+    ) -> Result:
+        """Work in a transaction that is only committed while the lease is held."""
+
+        async def held(session: Session) -> Result:
             await self._leases.hold(lease, lease_s=lease_s, session=session)
-            return await self._commit(assignments, version, session)
+            return await work(session)
 
         async with self._database.client.start_session() as session:
             await self._leases.bind(lease, session)
-            return await transact(session, work)
+            return await transact(session, held)
+
+    async def _check_alike(self, person_ids: Sequence[str], session: Session) -> None:
+        """Raise Conflict unless all are strangers whom nobody has told apart."""
+        strangers = await self._people.strangers_among(person_ids, session)
+        if strangers < set(person_ids):
+            raise Conflict("only strangers are merged by themselves")
+        within: Document = {
+            "_id": {"$in": list(person_ids)},
+            "distinct_from": {"$in": list(person_ids)},
+        }
+        if await self._persons.find_one(within, {"_id": 1}, session=session):
+            raise Conflict("they have been told apart")
+
+    # ---- First decisions -------------------------------------------------------------------------
 
     async def _commit(
         self, assignments: Sequence[Assignment], version: int, session: Session
@@ -127,7 +174,9 @@ class Identity:
         settled = await self._settled(assignments, session)
         touched = set(chain.from_iterable(_touched(item) for item in settled))
         following = await raise_version(self._database, session, persons=touched, expected=version)
-        strangers = await self._strangers(settled, session)
+        await found_strangers(self._database, assignments, session)
+        persons = {item.person_id for item in settled}
+        strangers = await self._people.strangers_among(persons, session)
         visit_ids = await self._visits.join(
             [Arrival(item.person_id, item.detections) for item in settled],
             session,
@@ -167,32 +216,8 @@ class Identity:
         found = self._detections.find({"_id": {"$in": ids}, **_LEFT_OVER}, session=session)
         companions = {row["_id"]: detection_from_document(row) for row in await found.to_list()}
         if len(companions) < len(ids):
-            raise LeaseLost(_CHANGED_MEANWHILE)
+            raise LeaseLost(CHANGED_MEANWHILE)
         return companions
-
-    async def _strangers(self, settled: Sequence[_Settled], session: Session) -> set[str]:
-        """Those of the persons who are unknown; the new ones are made."""
-        new = {
-            item.person_id: item.assignment.detection.received_at
-            for item in settled
-            if item.assignment.founds
-        }
-        await self._found([_stranger(id_, when) for id_, when in new.items()], session)
-        there = {item.person_id for item in settled} - new.keys()
-        found = self._persons.find({"_id": {"$in": sorted(there)}}, {"kind": 1}, session=session)
-        kinds = {row["_id"]: row["kind"] for row in await found.to_list()} if there else {}
-        if missing := there - kinds.keys():
-            raise NotFound(f"there is no person {min(missing)}")
-        return new.keys() | {id_ for id_, kind in kinds.items() if kind == PersonKind.UNKNOWN}
-
-    async def _found(self, strangers: Sequence[Person], session: Session) -> None:
-        if not strangers:
-            return
-        documents = [to_document(person) for person in strangers]
-        try:
-            await self._persons.insert_many(documents, session=session)
-        except BulkWriteError as error:  # a conflict with another transaction is no such error
-            raise LeaseLost("a new person's id is taken: decide again") from error
 
     async def _change_references(self, settled: Sequence[_Settled], session: Session) -> None:
         new = [
@@ -212,7 +237,7 @@ class Identity:
             return
         result = await self._detections.bulk_write(updates, session=session)
         if result.matched_count < len(updates):
-            raise LeaseLost(_CHANGED_MEANWHILE)
+            raise LeaseLost(CHANGED_MEANWHILE)
 
 
 _LEFT_OVER: Document = {"status": DetectionStatus.UNIDENTIFIABLE, "confirmed": {"$ne": True}}
@@ -226,10 +251,6 @@ def _touched(settled: _Settled) -> set[str]:
     return {settled.person_id, *others} if changes else set()
 
 
-def _stranger(person_id: str, when: datetime) -> Person:
-    return Person(id=person_id, kind=PersonKind.UNKNOWN, created_at=when)
-
-
 def _finished(settled: _Settled, visit_id: str, *, strange: bool) -> list[UpdateOne]:
     """The changes of an assigned detection and of its companions, who keep their candidates."""
     item = settled.assignment
@@ -238,6 +259,7 @@ def _finished(settled: _Settled, visit_id: str, *, strange: bool) -> list[Update
         "person_id": settled.person_id,
         "confidence": item.confidence,
         "visit_id": visit_id,
+        "reason": None,
     }
     first = {"_id": item.detection.id, "status": DetectionStatus.EMBEDDED}
     others = now if strange else {**now, "candidate_id": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,6 +47,16 @@ class People:
     async def strangers(self) -> set[str]:
         """The ids of everybody who is unknown."""
         return set(await self._persons.distinct("_id", {"kind": PersonKind.UNKNOWN}))
+
+    async def strangers_among(self, person_ids: Collection[str], session: Session) -> set[str]:
+        """Those of the persons who are unknown. Raises NotFound where one does not exist."""
+        if not person_ids:
+            return set()
+        query = {"_id": {"$in": sorted(person_ids)}}
+        found = await self._persons.find(query, {"kind": 1}, session=session).to_list()
+        if missing := set(person_ids) - {row["_id"] for row in found}:
+            raise NotFound(f"there is no person {min(missing)}")
+        return {row["_id"] for row in found if row["kind"] == PersonKind.UNKNOWN}
 
     async def page(
         self, *, kind: PersonKind | None, text: str | None, cursor: str | None, limit: int

@@ -54,6 +54,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
             partialFilterExpression={"candidate_id": {"$type": "string"}},
         ),
         IndexModel(
+            [("not_persons", ASCENDING)],
+            partialFilterExpression={"not_persons.0": {"$exists": True}},
+        ),
+        IndexModel(
             [("camera_id", ASCENDING), ("track_id", ASCENDING)],
             partialFilterExpression={"track_id": {"$type": "string"}},
         ),
@@ -96,6 +100,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     "before_images": [
         IndexModel([("change_id", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("persons", ASCENDING)]),
+        IndexModel([("document_id", ASCENDING)]),
     ],
     "gallery_changes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
     "calibrations": [IndexModel([("at", DESCENDING), ("_id", DESCENDING)])],

@@ -59,3 +59,14 @@ async def raise_version(
         {"_id": version, "persons": sorted(set(persons)), "at": datetime.now(UTC)}, session=session
     )
     return version
+
+
+async def concerns(
+    database: Database, version: int, persons: Iterable[str], session: Session
+) -> None:
+    """Add to those whom a version concerns, in the transaction that has raised it."""
+    await database["gallery_changes"].update_one(
+        {"_id": version},
+        {"$addToSet": {"persons": {"$each": sorted(set(persons))}}},
+        session=session,
+    )

@@ -99,14 +99,20 @@ async def page(
     camera_id: str | None = None,
     person_id: str | None = None,
     status: DetectionStatus | None = None,
+    review: bool = False,
     since: Annotated[wire.Utc | None, Query(alias="from")] = None,
     until: Annotated[wire.Utc | None, Query(alias="to")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> wire.Page[wire.Detection]:
-    """The newest detections first."""
+    """The newest detections first; with `review` those that wait for a person's answer alone."""
     selection = DetectionFilter(
-        camera_id=camera_id, person_id=person_id, status=status, since=since, until=until
+        camera_id=camera_id,
+        person_id=person_id,
+        status=status,
+        review=review,
+        since=since,
+        until=until,
     )
     found, following = await state.detections.page(selection, cursor=cursor, limit=limit)
     return wire.Page(items=await detection_views(state, found), next_cursor=following)
@@ -134,11 +140,27 @@ async def assign(
 ) -> wire.Detection:
     """Correct who a detection shows: this person, somebody new, or no face at all."""
     if assignment.new_person:
-        corrected = await state.corrections.correct_to_new(detection_id)
+        corrected = await state.corrections.correct_to_new(detection_id, actor=principal.id)
     else:
-        corrected = await state.corrections.correct(detection_id, assignment.person_id)
+        corrected = await state.corrections.correct(
+            detection_id, assignment.person_id, actor=principal.id
+        )
     await state.audit.add(principal.id, "detection.assign", detection_id, now=utc_now())
     return await one_detection_view(state, corrected)
+
+
+@router.post("/{detection_id}/reject")
+async def reject(
+    detection_id: str,
+    rejection: wire.Rejection,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> wire.Detection:
+    """Say whom a detection does not show, of those whom Usher takes it for. It is remembered."""
+    rejected = await state.corrections.reject(detection_id, rejection.person_id, actor=principal.id)
+    action = f"detection.reject:{rejection.person_id}"
+    await state.audit.add(principal.id, action, detection_id, now=utc_now())
+    return await one_detection_view(state, rejected)
 
 
 @router.post("/{detection_id}/retry", dependencies=[Depends(MANAGERS)])

@@ -62,7 +62,7 @@ async def create(
         name=body.name,
         notes=body.notes,
     )
-    await state.corrections.create_person(person)
+    await state.registry.create_person(person)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
     return await one_person_view(state, person)
 
@@ -84,7 +84,7 @@ async def update(
     changes = _changes(body, await state.people.get(person_id))
     if not changes:
         return await one(person_id, state)
-    person = await state.corrections.update_person(person_id, changes)
+    person = await state.registry.update_person(person_id, changes, actor=principal.id)
     action = f"person.update:{','.join(sorted(changes))}"
     await state.audit.add(principal.id, action, person_id, now=utc_now())
     return await one_person_view(state, person)
@@ -95,7 +95,7 @@ async def delete(
     person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
 ) -> wire.DeletionReceipt:
     """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
-    removal = await state.corrections.delete_person(person_id)
+    removal = await state.registry.delete_person(person_id)
     for crop in removal.crops:
         await asyncio.to_thread(state.crops.delete, crop)
     await state.audit.add(principal.id, "person.delete", person_id, now=utc_now())
@@ -117,10 +117,25 @@ async def merge(
     state: Api,
 ) -> wire.Person:
     """Fold other persons into this one: their faces, detections, visits and alerts."""
-    person = await state.corrections.merge(person_id, body.person_ids)
+    person = await state.corrections.merge(person_id, body.person_ids, actor=principal.id)
     for other in body.person_ids:
         await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
     return await one_person_view(state, person)
+
+
+@router.post("/{person_id}/split")
+async def split(
+    person_id: str,
+    body: wire.Split,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+) -> wire.Person:
+    """Give some of this person's detections to another one, or to a new stranger; who that is."""
+    target = await state.corrections.split(
+        person_id, body.detection_ids, body.into, actor=principal.id
+    )
+    await state.audit.add(principal.id, f"person.split:{target.id}", person_id, now=utc_now())
+    return await one_person_view(state, target)
 
 
 @router.get("/{person_id}/faces", dependencies=[Depends(READERS)])
@@ -151,8 +166,8 @@ async def enrol(
         created_at=milliseconds(utc_now()),
     )
     try:
-        await state.corrections.add_face(face)
-    except NotFound:
+        await state.registry.add_face(face)
+    except (Conflict, NotFound):
         await asyncio.to_thread(state.crops.delete, face.crop)
         raise
     await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
@@ -167,7 +182,7 @@ async def remove_face(
     state: Api,
 ) -> None:
     """Stop recognising a person by this face. A detection's own picture stays with it."""
-    face = await state.corrections.remove_face(person_id, face_id)
+    face = await state.registry.remove_face(person_id, face_id)
     if face.origin == "enrolment":
         await asyncio.to_thread(state.crops.delete, face.crop)
     await state.audit.add(principal.id, "face.remove", person_id, now=utc_now())

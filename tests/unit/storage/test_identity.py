@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.unit.storage.house import GAP_S, House, founding
+from tests.unit.storage.house import BOSS, GAP_S, House, founding
 from tests.unit.storage.making import NOON, embedded, person
 from usher.domain.errors import LeaseLost
 from usher.domain.records import (
     AlertStatus,
     Confidence,
-    Detection,
     DetectionStatus,
     PersonKind,
 )
-from usher.storage.identity import Assignment
+from usher.storage.assignments import Assignment
 from usher.storage.leases import Leases
 
 
@@ -87,7 +86,9 @@ class TestCommit:
     ) -> None:
         await house.stranger("p-1")
         version = await house.identity.version()
-        await house.corrections.update_person("p-1", {"name": "Ada", "kind": PersonKind.KNOWN})
+        await house.registry.update_person(
+            "p-1", {"name": "Ada", "kind": PersonKind.KNOWN}, actor=BOSS
+        )
         item = embedded(1)
         await house.detections.insert(item)
         before = await house.everything()
@@ -118,7 +119,7 @@ class TestCommit:
     ) -> None:
         item = embedded()
         await house.detections.insert(item)
-        await house.corrections.correct(item.id, None)
+        await house.corrections.correct(item.id, None, actor=BOSS)
         before = await house.everything()
         with pytest.raises(LeaseLost):
             await house.commit(founding(item, "p-1"))
@@ -138,7 +139,7 @@ class TestCandidates:
         self, house: House, person_id: str | None
     ) -> None:
         await house.stranger("p-1")
-        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
         item = embedded(1)
         await house.commit(
             Assignment(detection=item, person_id=person_id, candidate_id="ada", confidence=None)
@@ -149,7 +150,7 @@ class TestCandidates:
     async def test_commit_keeps_persons_apart_when_a_detection_was_said_not_to_show_one(
         self, house: House
     ) -> None:
-        await house.corrections.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("ada", PersonKind.KNOWN, name="Ada"))
         version = await house.identity.version()
         await house.stranger("p-1", not_persons=("ada", "gone"))
         assert (await house.people.get("p-1")).distinct_from == ("ada",)
@@ -160,22 +161,16 @@ class TestCandidates:
 
     async def test_commit_keeps_nobody_apart_when_the_person_is_known(self, house: House) -> None:
         for name in ("ada", "bob"):
-            await house.corrections.create_person(person(name, PersonKind.KNOWN, name=name))
+            await house.registry.create_person(person(name, PersonKind.KNOWN, name=name))
         await house.saw("ada", 0, not_persons=("bob",))
         assert (await house.people.get("ada")).distinct_from == ()
 
 
 class TestCompanions:
-    async def left_over(self, house: House, second: float = 0, **fields: Any) -> Detection:
-        """A detection that could not be identified."""
-        item = embedded(second, track_id="t", **fields)
-        await house.commit(Assignment(detection=item, person_id=None))
-        return item
-
     async def test_companions_are_of_the_same_visit_when_a_second_shot_founds_a_stranger(
         self, house: House
     ) -> None:
-        early = [await self.left_over(house, second) for second in (0, 1)]
+        early = [await house.left_over(second, track_id="t") for second in (0, 1)]
         late = embedded(2 * GAP_S, track_id="t")
         ids = tuple(item.id for item in early)
         await house.commit(
@@ -197,7 +192,7 @@ class TestCompanions:
         self, house: House
     ) -> None:
         await house.stranger("p-1")
-        early = await self.left_over(house, 1)
+        early = await house.left_over(1)
         item = embedded(2)
         await house.commit(Assignment(detection=item, person_id="p-1", companions=(early.id,)))
         assert len(await house.people.faces_of("p-1")) == 1
@@ -207,7 +202,7 @@ class TestCompanions:
     async def test_companions_keep_their_candidate_when_they_become_a_strangers(
         self, house: House, kind: PersonKind
     ) -> None:
-        await house.corrections.create_person(person("p-1", kind))
+        await house.registry.create_person(person("p-1", kind))
         early = embedded()
         await house.commit(Assignment(detection=early, person_id=None, candidate_id="ada"))
         await house.commit(
@@ -219,8 +214,8 @@ class TestCompanions:
     async def test_commit_writes_nothing_when_a_companion_was_corrected_meanwhile(
         self, house: House
     ) -> None:
-        early = await self.left_over(house)
-        await house.corrections.correct(early.id, None)
+        early = await house.left_over()
+        await house.corrections.correct(early.id, None, actor=BOSS)
         late = embedded(1)
         await house.detections.insert(late)
         before = await house.everything()
@@ -292,7 +287,7 @@ class TestVisits:
     ) -> None:
         moments = [0, 50, 200, 100, 40, 330, 261]
         for name in ("p-1", "p-2"):
-            await house.corrections.create_person(person(name))
+            await house.registry.create_person(person(name))
         await house.commit(*(Assignment(detection=embedded(n), person_id="p-1") for n in moments))
         for moment in moments:
             await house.saw("p-2", moment)
@@ -310,7 +305,7 @@ class TestVisits:
     async def test_visit_is_no_alert_when_the_person_is_known_or_ignored(
         self, house: House, kind: PersonKind
     ) -> None:
-        await house.corrections.create_person(person("p-1", kind))
+        await house.registry.create_person(person("p-1", kind))
         await house.saw("p-1", 0)
         assert len(await house.all("visits")) == 1
         assert await house.all("alerts") == []

@@ -33,9 +33,9 @@ async def test_references_of_other_models_are_counted_in_the_log(
 class TestChangedSince:
     async def test_change_names_the_persons_when_versions_lie_between(self, house: House) -> None:
         version = await house.references.version()
-        await house.corrections.create_person(person("p-1", PersonKind.KNOWN, name="Ada"))
+        await house.registry.create_person(person("p-1", PersonKind.KNOWN, name="Ada"))
         await house.stranger("p-2")
-        await house.corrections.add_face(face("p-1"))
+        await house.registry.add_face(face("p-1"))
         assert await house.references.changed_since(version) == (version + 3, {"p-1", "p-2"})
         assert await house.references.changed_since(version + 2) == (version + 3, {"p-1"})
 
@@ -69,12 +69,12 @@ class TestPersonsWithFaces:
         self, house: House
     ) -> None:
         for name in ("p-2", "p-1", "p-3"):
-            await house.corrections.create_person(person(name))
+            await house.registry.create_person(person(name))
         order = [("b", 1), ("a", 1), ("c", 0)]
         for id_, second in order:
             moment = NOON + timedelta(seconds=second)
-            await house.corrections.add_face(face("p-1", id=id_, created_at=moment))
-        await house.corrections.add_face(face("p-2", embedding=embedding(1.0, model="old")))
+            await house.registry.add_face(face("p-1", id=id_, created_at=moment))
+        await house.registry.add_face(face("p-2", embedding=embedding(1.0, model="old")))
         found, gone = await house.references.persons_with_faces(MODEL)
         assert [item.person.id for item in found] == ["p-1", "p-2", "p-3"]
         assert [[ref.id for ref in item.references] for item in found] == [["c", "a", "b"], [], []]

@@ -33,7 +33,7 @@ async def a_face(api: Api, person_id: str, seed: int = 0) -> str:
         origin="enrolment",
         created_at=NOON,
     )
-    await api.state.corrections.add_face(face)
+    await api.state.registry.add_face(face)
     return face.id
 
 
