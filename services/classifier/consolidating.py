@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 QUIET_S = 2.0
 """So long nothing has been waiting before anything is looked at again."""
-_REST = 20
+REST = 20
 """A look is followed by a rest so many times as long, and one as long as `QUIET_S` at least."""
 _SLICE = 200
 _LOOK_BATCH = 500
@@ -87,7 +87,7 @@ class ConsolidatingStage:
             return False
         finally:
             took_s = time.monotonic() - begun
-            self._not_before = time.monotonic() + max(QUIET_S, _REST * took_s)
+            self._not_before = time.monotonic() + max(QUIET_S, REST * took_s)
 
     async def _is_time(self) -> bool:
         """Whether it has been quiet for a while, and it is not too soon after the last look."""

@@ -149,36 +149,50 @@ def make_worker(
     settings: Settings, database: Database, pipeline: FacePipeline, rule: Rule
 ) -> Worker:
     """Build a worker with all that it works with."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+    embedding = EmbeddingStage(Detections(database), CropStore(settings.data / "crops"), pipeline)
+    stages = make_stages(settings, database, model=pipeline.model_id, rule=rule, owner=owner)
+    return Worker(database, embedding, *stages)
+
+
+def make_stages(
+    settings: Settings, database: Database, *, model: str, rule: Rule, owner: str
+) -> tuple[AssigningStage, ConsolidatingStage]:
+    """Build the stages that decide; they share what is known in memory.
+
+    Parameters
+    ----------
+    model
+        The id of the model whose vectors are compared.
+    owner
+        A name for the worker, different from every other's.
+    """
     detections = Detections(database)
     references = References(database)
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
     leases = Leases(database)
-    follower = Follower(references, lambda: Identifier(pipeline.model_id, rule))
-    owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+    follower = Follower(references, lambda: Identifier(model, rule))
     deciding = asyncio.Lock()
-    return Worker(
-        database,
-        EmbeddingStage(detections, CropStore(settings.data / "crops"), pipeline),
-        AssigningStage(
-            detections=detections,
-            identity=identity,
-            leases=leases,
-            follower=follower,
-            calibrations=CalibrationLog(Calibrations(database)),
-            deciding=deciding,
-            model=pipeline.model_id,
-            owner=owner,
-        ),
-        ConsolidatingStage(
-            detections=detections,
-            people=People(database),
-            identity=identity,
-            leases=leases,
-            references=references,
-            looks=SecondLooks(database),
-            follower=follower,
-            deciding=deciding,
-            model=pipeline.model_id,
-            owner=owner,
-        ),
+    assigning = AssigningStage(
+        detections=detections,
+        identity=identity,
+        leases=leases,
+        follower=follower,
+        calibrations=CalibrationLog(Calibrations(database)),
+        deciding=deciding,
+        model=model,
+        owner=owner,
     )
+    consolidating = ConsolidatingStage(
+        detections=detections,
+        people=People(database),
+        identity=identity,
+        leases=leases,
+        references=references,
+        looks=SecondLooks(database),
+        follower=follower,
+        deciding=deciding,
+        model=model,
+        owner=owner,
+    )
+    return assigning, consolidating

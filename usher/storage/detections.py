@@ -53,9 +53,9 @@ _WITHOUT_VECTOR = {"embedding": 0}
 _CLAIMABLE: Document = {"status": DetectionStatus.PENDING, **FREE}
 _IN_THE_MAKING: Document = {
     "status": DetectionStatus.PENDING,
-    "$or": [{"attempts": 0}, {"attempts": 1, "claim_token": {"$ne": None}}],
+    "$or": [{"attempts": 0}, {"attempts": {"$lte": 2}, "claim_token": {"$ne": None}}],
 }
-"""Not tried yet, or in its first attempt."""
+"""Not tried yet, or in an attempt: the first, or the second where the first's worker has died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

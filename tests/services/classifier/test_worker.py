@@ -15,24 +15,18 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from services.classifier import assigning, embedding, worker
 from services.classifier.assigning import AssigningStage
-from services.classifier.calibrating import CalibrationLog
 from services.classifier.embedding import EmbeddingStage
-from services.classifier.worker import Worker, make_worker
+from services.classifier.worker import Worker, make_stages, make_worker
 from tests.services.classifier.backlog import Backlog
 from tests.services.classifier.pictures import BOX, colour_pipeline, picture
 from tests.unit.storage.making import GOOD
 from usher.domain.records import DetectionStatus, Embedding
-from usher.following import Follower
-from usher.identity.decide import Identifier
 from usher.identity.measured import impostors_of
 from usher.identity.rules import FixedRule, Rule, make_rule
 from usher.settings import Settings
 from usher.storage import detections as queue
-from usher.storage.calibrations import Calibrations
 from usher.storage.database import Database
-from usher.storage.identity import Identity
-from usher.storage.leases import AT_ONCE, Leases
-from usher.storage.references import References
+from usher.storage.leases import AT_ONCE
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 
@@ -61,16 +55,8 @@ def new_worker(backlog: Backlog, pipeline: FacePipeline, rule: Rule = RULE) -> W
 
 
 def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
-    return AssigningStage(
-        detections=backlog.detections,
-        identity=Identity(backlog.database, visit_gap_s=60),
-        leases=Leases(backlog.database),
-        follower=Follower(References(backlog.database), lambda: Identifier(model, RULE)),
-        calibrations=CalibrationLog(Calibrations(backlog.database)),
-        deciding=asyncio.Lock(),
-        model=model,
-        owner=owner,
-    )
+    settings = Settings(data=backlog.data, visit_gap_s=60)
+    return make_stages(settings, backlog.database, model=model, rule=RULE, owner=owner)[0]
 
 
 @asynccontextmanager
