@@ -73,15 +73,18 @@ class Classifier:
 
 @pytest.fixture
 def start(mongodb_uri: str, backlog: Backlog) -> Iterator[Start]:
-    """Starts classifiers on the backlog: the real one, or `quick` with the seconds of a face."""
+    """Starts classifiers on the backlog: the real one, `quick` with the seconds of a face, or
+    another program."""
     started: list[Classifier] = []
 
-    def start_one(*, quick: float | None = None, uri: str = mongodb_uri) -> Classifier:
-        arguments = (
-            ["-m", "usher", "classify"]
-            if quick is None
-            else ["-m", "tests.services.classifier.quick", str(quick)]
-        )
+    def start_one(
+        *, quick: float | None = None, program: str | None = None, uri: str = mongodb_uri
+    ) -> Classifier:
+        arguments = ["-m", "usher", "classify"]
+        if quick is not None:
+            arguments = ["-m", "tests.services.classifier.quick", str(quick)]
+        elif program is not None:
+            arguments = ["-m", f"tests.services.classifier.{program}"]
         environment = {
             **os.environ,
             "USHER_MONGODB_URI": uri,
