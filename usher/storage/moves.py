@@ -35,6 +35,8 @@ class Move:
         Whose it becomes, or stays; None for nobody's.
     changes
         What else becomes of it, field by field, as MongoDB keeps it.
+    visit_id
+        The visit that it rather joins than another one of theirs.
     reference
         Whether its face is to be a reference of theirs; None leaves it as it is.
     """
@@ -42,6 +44,7 @@ class Move:
     detection: Detection
     person_id: str | None
     changes: Document = field(default_factory=dict)
+    visit_id: str | None = None
     reference: bool | None = None
 
 
@@ -105,7 +108,9 @@ class Moves:
         for name, document in await self._visits.leave([m.detection for m in moves], session):
             entry.removes(name, document)
         there = [move for move in moves if move.person_id is not None]
-        arrivals = [Arrival(str(move.person_id), (move.detection,)) for move in there]
+        arrivals = [
+            Arrival(str(move.person_id), (move.detection,), move.visit_id) for move in there
+        ]
         joined = await self._visits.join(arrivals, session)
         nowhere: dict[str, str | None] = {move.detection.id: None for move in moves}
         return nowhere | {

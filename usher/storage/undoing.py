@@ -58,15 +58,15 @@ class Undoing:
         """Persons whom detections have left on their way back."""
 
     async def put_back_bulk(self) -> None:
-        """Put back detections, visits and alerts, except the last thousand of each."""
-        revived = False
+        """Put back detections, visits and alerts in steps, where there are thousands of them."""
+        step, of_change = possessions.STEP, {"change_id": self._change["_id"]}
+        if await self._images.count_documents(of_change, limit=step + 1) <= step:
+            return
+        await in_transaction(self._database, self._revive)
         for name in _IN_BULK:
-            while step := await self._step(name):
-                if not revived:
-                    await in_transaction(self._database, self._revive)
-                    revived = True
-                await in_transaction(self._database, partial(self._put_back, name, step))
-                self._put_back_to[name] = step[-1]["_id"]
+            while images := await self._found(name, limit=step):
+                await in_transaction(self._database, partial(self._put_back, name, images))
+                self._put_back_to[name] = images[-1]["_id"]
 
     async def put_back_rest(self, version: int, session: Session) -> None:
         """Put back what is left, and clear away what only the change had brought about."""
@@ -80,12 +80,6 @@ class Undoing:
         await concerns(self._database, version, self._left | told_apart, session)
 
     # ---- Before-images ---------------------------------------------------------------------------
-
-    async def _step(self, name: str) -> list[Document]:
-        """The next images to put back; none where the rest is small."""
-        step = possessions.STEP
-        images = await self._found(name, limit=step + 1)
-        return images[:step] if len(images) > step else []
 
     async def _found(
         self, name: str, *, limit: int = 0, session: Session | None = None
@@ -160,19 +154,14 @@ class Undoing:
         await self._hold(was.values(), session)
         found = self._detections.find({"_id": {"$in": list(was)}}, session=session)
         detections = [detection_from_document(document) for document in await found.to_list()]
-        detections = [item for item in detections if not self._is_answered(item)]
-        moving = await self._moving(detections, was, session)
-        moves = [self._back_move(item, was[item.id]) for item in moving]
+        fields = {item.id: self._fields(item, was[item.id]) for item in detections}
+        moving = await self._moving(detections, fields, session)
+        moves = [_move_back(item, fields.pop(item.id)) for item in moving]
         await self._moves.make(moves, self._unwritten(), session)
-        ids = {item.id for item in moving}
-        updates = [
-            UpdateOne({"_id": item.id}, {"$set": was[item.id]})
-            for item in detections
-            if item.id not in ids
-        ]
+        self._left.update(item.person_id for item in moving if item.person_id is not None)
+        updates = [UpdateOne({"_id": id_}, {"$set": rest}) for id_, rest in fields.items() if rest]
         if updates:
             await self._detections.bulk_write(updates, session=session)
-        self._left.update(item.person_id for item in moving if item.person_id is not None)
 
     async def _hold(self, was: Iterable[Document], session: Session) -> None:
         """Touch whose detections become again, so that nobody can remove them meanwhile."""
@@ -183,33 +172,42 @@ class Undoing:
         if touched.matched_count < len(ids):
             raise Conflict("this change cannot be taken back: somebody of it is there no more")
 
+    def _fields(self, detection: Detection, was: Document) -> Document:
+        """What to put back of a detection: not what a person has said of it since."""
+        if "person_id" in was and self._is_answered(detection):
+            return {}
+        fields = dict(was)
+        if detection.confirmed and "confirmed" not in was:
+            fields.pop("candidate_id", None)
+        if "not_persons" in was:
+            since = set(detection.not_persons).difference(self._change["persons"][:1])
+            fields["not_persons"] = sorted(since.union(was["not_persons"] or ()))
+        if self._change["kind"] == ChangeKind.REDECIDE and self._change["into"] is not None:
+            fields["not_persons"] = sorted({*detection.not_persons, self._change["into"]})
+        return fields
+
     def _is_answered(self, detection: Detection) -> bool:
-        """Whether a person has said since what a detection shows."""
+        """Whether a person has said since whose a detection is."""
         into, kind = self._change["into"], self._change["kind"]
         by_the_change = detection.person_id == into and (into is not None or kind in _CONFIRMING)
         return detection.confirmed and not by_the_change
 
     async def _moving(
-        self, detections: Sequence[Detection], was: Mapping[str, Document], session: Session
+        self, detections: Sequence[Detection], fields: Mapping[str, Document], session: Session
     ) -> list[Detection]:
-        """Those that go into another visit; the others' visits go back with them."""
-        changing = [item for item in detections if "person_id" in was[item.id]]
+        """Those that change visits; the others' visits are those of whose they become again."""
+        changing = [item for item in detections if "person_id" in fields[item.id]]
         visit_ids = sorted({item.visit_id for item in changing if item.visit_id is not None})
-        going_back = set(await self._ids("visits", session, document_id={"$in": visit_ids}))
+        visits = self._database["visits"].find(
+            {"_id": {"$in": visit_ids}}, {"person_id": 1}, session=session
+        )
+        owners = {visit["_id"]: visit["person_id"] for visit in await visits.to_list()}
         return [
             item
             for item in changing
-            if "visit_id" in was[item.id] or item.visit_id not in going_back
+            if "visit_id" in fields[item.id]
+            or owners.get(item.visit_id) != fields[item.id]["person_id"]
         ]
-
-    def _back_move(self, detection: Detection, was: Document) -> Move:
-        changes = {**was, "claim_token": None}
-        changes.pop("visit_id", None)
-        person_id = changes.pop("person_id")
-        into = self._change["into"]
-        if self._change["actor"] == USHER and into is not None:
-            changes["not_persons"] = sorted({*detection.not_persons, into})
-        return Move(detection=detection, person_id=person_id, changes=changes)
 
     async def _put_back_faces(self, session: Session) -> None:
         images = await self._found("faces", session=session)
@@ -253,6 +251,12 @@ class Undoing:
         """An entry for what an undoing moves, which is not written: it is no change of its own."""
         kind = ChangeKind(self._change["kind"])
         return Entry(kind, actor=USHER, persons=self._change["persons"])
+
+
+def _move_back(detection: Detection, fields: Document) -> Move:
+    changes = {**fields, "claim_token": None}
+    person_id, visit_id = changes.pop("person_id"), changes.pop("visit_id", None)
+    return Move(detection=detection, person_id=person_id, changes=changes, visit_id=visit_id)
 
 
 def _back(image: Document, **afresh: object) -> Write:

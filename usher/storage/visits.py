@@ -18,10 +18,14 @@ from usher.storage.leases import AT_ONCE
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Detections of a person at one camera that belong to one visit; the first says to which."""
+    """Detections of a person at one camera that belong to one visit; the first says to which.
+
+    Of several visits that it may belong to, it joins `visit_id`, or else the latest.
+    """
 
     person_id: str
     detections: tuple[Detection, ...]
+    visit_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,14 +135,14 @@ class Visits:
         return stays
 
     def _join(self, stays: list[_Stay], arrival: Arrival) -> _Stay:
-        """The latest of the stays that the arrival belongs to, or a new one."""
+        """The stay that the arrival belongs to, or a new one."""
         moment = arrival.detections[0].captured_at
         near = [
             stay
             for stay in stays
             if stay.started_at - self._gap <= moment <= stay.last_at + self._gap
         ]
-        stay = max(near, key=lambda stay: stay.last_at, default=None)
+        stay = max(near, key=lambda stay: (stay.id == arrival.visit_id, stay.last_at), default=None)
         if stay is None:
             stay = _Stay(new_id(), moment, moment, begun_by=arrival)
             stays.append(stay)

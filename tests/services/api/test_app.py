@@ -32,6 +32,7 @@ MAY = {
     "GET /detections/{detection_id}": "admin manager viewer notifier",
     "GET /detections/{detection_id}/image": "admin manager viewer notifier",
     "POST /detections/{detection_id}/assign": "admin manager",
+    "POST /detections/{detection_id}/reject": "admin manager",
     "POST /detections/{detection_id}/retry": "admin manager",
     "GET /persons": "admin manager viewer notifier",
     "POST /persons": "admin manager",
@@ -39,10 +40,13 @@ MAY = {
     "PATCH /persons/{person_id}": "admin manager notifier",
     "DELETE /persons/{person_id}": "admin manager",
     "POST /persons/{person_id}/merge": "admin manager",
+    "POST /persons/{person_id}/split": "admin manager",
     "GET /persons/{person_id}/faces": "admin manager viewer notifier",
     "POST /persons/{person_id}/faces": "admin manager",
     "DELETE /persons/{person_id}/faces/{face_id}": "admin manager",
     "GET /persons/{person_id}/faces/{face_id}/image": "admin manager viewer notifier",
+    "GET /identity/changes": "admin manager viewer notifier",
+    "POST /identity/undo": "admin manager",
     "POST /identify": "admin manager",
     "GET /alerts": "admin manager viewer notifier",
     "POST /alerts/claim": "notifier",
@@ -202,7 +206,15 @@ async def test_responses_hold_no_vector_and_no_distance(
         await api.viewer.get(f"/persons/{enrolled}/faces"),
         *[
             await api.admin.get(path)
-            for path in ("/detections", "/persons", "/alerts", "/cameras", "/devices", "/stats")
+            for path in (
+                "/detections",
+                "/persons",
+                "/alerts",
+                "/cameras",
+                "/devices",
+                "/stats",
+                "/identity/changes",
+            )
         ],
     ]
     faces = responses[1].json()["faces"]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.storage.making import GOOD, detection, embedded, embedding
+from tests.unit.storage.house import House
+from tests.unit.storage.making import GOOD, MODEL, POOR, detection, embedded, embedding
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
 from usher.domain.records import Detection, DetectionStatus
@@ -358,3 +359,65 @@ class TestAssignable:
         done = detection(3, status=DetectionStatus.CLASSIFIED)
         await stored(detections, detection(1), embedded(2), done)
         assert await detections.unfinished() == 2
+
+
+class TestReview:
+    async def test_page_holds_what_waits_for_an_answer_when_it_is_asked_for(
+        self, house: House
+    ) -> None:
+        asking = [await house.left_over(second, candidate_id="ada") for second in (0, 1)]
+        await house.left_over(2)
+        found, _ = await house.detections.page(DetectionFilter(review=True), cursor=None, limit=9)
+        assert [item.id for item in found] == [asking[1].id, asking[0].id]
+
+
+class TestSightings:
+    async def test_sightings_come_in_order_of_capture_when_consolidation_reads_them(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queue, "_BATCH", 2)
+        await house.stranger("p-1", 5)
+        await house.stranger("p-2", 1, track_id="t", not_persons=("ada",))
+        await house.saw(await house.known("Ada"), 2)
+        for second in (4, 3):
+            await house.saw("p-1", second)
+        await house.ask("ada", *[row["_id"] for row in await house.all("detections", track_id="t")])
+        for few in (0, 100):
+            monkeypatch.setattr(queue, "_FEW", few)
+            of_strangers = house.detections.of_strangers(MODEL, await house.people.strangers())
+            found = [item async for item in of_strangers]
+            assert [item.person_id for item in found] == ["p-2", "p-1", "p-1", "p-1"]
+            assert [item.captured_at.second for item in found] == [1, 3, 4, 5]
+        first = found[0]
+        assert (first.camera_id, first.track_id, first.acceptable) == ("door", "t", True)
+        assert (first.candidate_id, first.confirmed) == ("ada", False)
+        assert first.not_persons == ("ada",)
+        assert first.vector.tolist() == embedding(1.0).vector.tolist()
+
+    async def test_sightings_are_nobodys_of_one_model_when_asked_for(self, house: House) -> None:
+        await house.stranger("p-1")
+        poor = await house.left_over(1, quality=POOR)
+        await house.left_over(2, embedding=embedding(1.0, model="old"))
+        found = [item async for item in house.detections.unidentifiable(MODEL)]
+        assert [(item.id, item.acceptable) for item in found] == [(poor.id, False)]
+
+    async def test_earlier_shots_are_those_of_the_track_that_nobody_was_found_for(
+        self, house: House
+    ) -> None:
+        second, first = [await house.left_over(n, track_id="t") for n in (2, 1)]
+        await house.left_over(0, track_id="t", quality=POOR)
+        await house.left_over(1, track_id="t", camera_id="yard")
+        await house.left_over(1, track_id="u")
+        await house.left_over(3, track_id="t")
+        await house.stranger("p-1", 1, track_id="t")
+        now = detection(3).captured_at
+        found = await house.detections.earlier_shots("door", "t", before=now)
+        assert [item.id for item in found] == [first.id, second.id]
+        assert found[0].embedding is not None
+
+    async def test_detections_of_ids_come_in_order_of_capture_when_some_are_gone(
+        self, house: House
+    ) -> None:
+        later, earlier = [await house.left_over(second) for second in (2, 1)]
+        found = await house.detections.of_ids([later.id, "none", earlier.id])
+        assert [item.id for item in found] == [earlier.id, later.id]

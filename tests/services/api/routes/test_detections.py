@@ -450,6 +450,47 @@ async def test_assign_is_not_found_when_person_or_detection_does_not_exist(api: 
     assert found["status"] == "pending"
 
 
+# ---- Review --------------------------------------------------------------------------------------
+
+
+async def asking_for(api: Api, person_id: str) -> str:
+    """A detection that probably shows somebody, as the classifier leaves it."""
+    detection_id = await api.detection()
+    await api.database["detections"].update_one(
+        {"_id": detection_id}, {"$set": {"status": "unidentifiable", "candidate_id": person_id}}
+    )
+    return detection_id
+
+
+async def test_review_holds_what_waits_for_an_answer_until_there_is_one(api: Api) -> None:
+    ada = await api.person("Ada")
+    asking = [await asking_for(api, ada) for _ in range(2)]
+    await api.detection()
+    review = {"review": "true"}
+    items = (await api.viewer.get("/detections", params=review)).json()["items"]
+    assert {item["id"] for item in items} == set(asking)
+    assert {item["candidate"]["name"] for item in items} == {"Ada"}
+    assert not any(item["confirmed"] for item in items)
+    await api.assigned(asking[0], ada)
+    response = await api.manager.post(f"/detections/{asking[1]}/reject", json={"person_id": ada})
+    assert (response.json()["candidate"], response.json()["status"]) == (None, "unidentifiable")
+    assert (await api.viewer.get("/detections", params=review)).json()["items"] == []
+    found = (await api.viewer.get(f"/detections/{asking[0]}")).json()
+    assert (found["confirmed"], found["candidate"]) == (True, None)
+
+
+async def test_reject_is_refused_when_nothing_says_that_it_is_them(api: Api) -> None:
+    ada, detection_id = await api.person("Ada"), await api.detection()
+    url = f"/detections/{detection_id}/reject"
+    check_problem(await api.manager.post(url, json={"person_id": ada}), 409, "Conflict")
+    check_problem(await api.manager.post(url, json={}), 422)
+    none = await api.manager.post("/detections/none/reject", json={"person_id": ada})
+    check_problem(none, 404)
+
+
+# ---- Another try ---------------------------------------------------------------------------------
+
+
 async def test_retry_makes_a_failed_detection_pending(api: Api) -> None:
     detection_id = await api.detection()
     await api.database["detections"].update_one(

@@ -12,6 +12,7 @@ from tests.services.api import pictures
 from tests.services.api.conftest import NOON, Api, check_problem, send_photo
 from usher.domain.identifiers import new_id
 from usher.domain.records import Embedding, Face
+from usher.storage import registry
 
 CANARY = "Canary Vogelsang"
 
@@ -153,9 +154,11 @@ async def test_nothing_of_a_person_is_left_when_deleted(api: Api) -> None:
     check_problem(await api.viewer.get(f"/persons/{canary}"), 404)
     audit = {"person.create", "person.update:notes", "person.delete", "detection.assign"}
     traces = (CANARY, canary, *seen)
+    keeps_ids = ("identity_changes", "gallery_changes")
     for name in await api.database.list_collection_names():
         async for document in api.database[name].find():
-            if document.get("action") in audit:  # who did what to which id stays, names do not
+            # Who did what to which id stays, names do not.
+            if document.get("action") in audit or name in keeps_ids:
                 assert CANARY not in str(document)
             else:
                 assert not any(trace in str(document) for trace in traces), (name, document)
@@ -230,6 +233,47 @@ async def test_merge_into_nobody_is_not_found(api: Api) -> None:
     response = await api.manager.post("/persons/p-none/merge", json={"person_ids": [ada]})
     check_problem(response, 404)
     assert (await get(api, ada))["name"] == "Ada"
+
+
+# ---- Split ---------------------------------------------------------------------------------------
+
+
+async def test_split_gives_detections_to_a_new_stranger_or_to_somebody(api: Api) -> None:
+    ada, bob = await api.person("Ada"), await api.person("Bob")
+    first, second = await api.detection(), await api.detection(1)
+    for detection_id in (first, second):
+        await api.assigned(detection_id, ada)
+    url = f"/persons/{ada}/split"
+    new = (await api.manager.post(url, json={"detection_ids": [first]})).json()
+    assert (new["kind"], new["name"], new["detections"]) == ("unknown", None, 1)
+    named = await api.manager.post(url, json={"detection_ids": [second], "into": bob})
+    assert (named.json()["id"], named.json()["detections"]) == (bob, 1)
+    assert (await get(api, ada))["detections"] == 0
+    found = (await api.viewer.get(f"/detections/{first}")).json()
+    assert (found["person"]["id"], found["confirmed"]) == (new["id"], True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"detection_ids": ["{theirs}"], "into": "p-none"}, 404),
+        ({"detection_ids": ["none"]}, 404),
+        ({"detection_ids": ["{theirs}", "{not theirs}"]}, 409),
+        ({"detection_ids": []}, 422),
+        ({"detection_ids": ["d"] * 1001}, 422),
+        ({}, 422),
+    ],
+)
+async def test_split_changes_nothing_when_it_is_refused(
+    api: Api, body: dict[str, Any], status: int
+) -> None:
+    ada = await api.person("Ada")
+    ids = {"{theirs}": await api.detection(), "{not theirs}": await api.detection(1)}
+    await api.assigned(ids["{theirs}"], ada)
+    given = [ids.get(id_, id_) for id_ in body.get("detection_ids", ())]
+    sent = {**body, "detection_ids": given} if body else body
+    check_problem(await api.manager.post(f"/persons/{ada}/split", json=sent), status)
+    assert (await get(api, ada))["detections"] == 1
 
 
 # ---- Faces ---------------------------------------------------------------------------------------
@@ -337,6 +381,17 @@ async def test_enrolment_leaves_no_crop_when_the_person_is_deleted_meanwhile(
     assert (await api.admin.delete(f"/persons/{ada}")).status_code == 200
     check_problem(await enrolment, 404)
     assert (await api.counts())["crops"] == 0
+
+
+async def test_enrolment_leaves_no_crop_when_the_person_has_enough_references(
+    api: Api, test_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MAX_REFERENCES", 1)
+    ada = await api.person("Ada")
+    await a_face(api, ada)
+    response = await send_photo(api.manager, f"/persons/{ada}/faces", photo_of(test_data))
+    assert "remove one" in check_problem(response, 409, "Conflict")
+    assert (await api.counts())["crops"] == 1
 
 
 async def test_removed_face_is_gone_with_its_picture(api: Api) -> None:
