@@ -33,6 +33,11 @@ class Follower:
         self._doubtful: set[str] = set()
         self._lock = asyncio.Lock()
 
+    @property
+    def model(self) -> str:
+        """The id of the model whose vectors are compared."""
+        return self._identifier.model
+
     async def current(self) -> tuple[Identifier, int]:
         """The identifier, brought up to date, and the version that it knows."""
         async with self._lock:

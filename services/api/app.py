@@ -22,6 +22,7 @@ from services.api.routes import (
     identity,
     persons,
     sessions,
+    stats,
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
@@ -67,7 +68,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix=API_PREFIX)
-    for part in (sessions, detections, persons, identify, identity, alerts, cameras, events):
+    for part in (sessions, detections, persons, identify, identity, alerts, cameras, events, stats):
         router.include_router(part.router)
 
     @router.get("/openapi.json", dependencies=[Depends(READERS)], include_in_schema=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.api.assessments import Assessments
 from services.api.hub import Hub
 from services.api.metrics import Metrics
 from usher.following import Follower
@@ -19,6 +20,7 @@ from usher.settings import Settings
 from usher.storage.access import Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
 from usher.storage.audit import Audit
+from usher.storage.calibrations import Calibrations
 from usher.storage.cameras import Cameras
 from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
@@ -61,6 +63,8 @@ class State:
     hub: Hub
     metrics: Metrics
     follower: Follower
+    assessments: Assessments
+    calibrations: Calibrations
 
 
 @asynccontextmanager
@@ -77,6 +81,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         budget=settings.identity_budget,
         fixed_distance=settings.identity_fixed_distance,
     )
+    follower = Follower(References(database), lambda: Identifier(pipeline.model_id, rule))
     state = State(
         settings=settings,
         database=database,
@@ -95,7 +100,9 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         pipeline=pipeline,
         hub=Hub(database),
         metrics=Metrics(),
-        follower=Follower(References(database), lambda: Identifier(pipeline.model_id, rule)),
+        follower=follower,
+        assessments=Assessments(follower),
+        calibrations=Calibrations(database),
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),

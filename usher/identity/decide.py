@@ -125,8 +125,7 @@ class Identifier:
         """
         named = self._best_known(probe, excluded)
         if named is not None and named.score >= self.calibration.threshold:
-            accepted = self.strangers_accepted(named.score)
-            return Decision(person_id=named.person_id, confidence=_band(accepted))
+            return Decision(person_id=named.person_id, confidence=self.confidence(named.score))
         in_review = named is not None and named.score >= self.calibration.review
         candidate_id = named.person_id if named is not None and in_review else None
         return self._stranger(probe, acceptable, excluded, candidate_id)
@@ -134,6 +133,10 @@ class Identifier:
     def strangers_accepted(self, score: float) -> float:
         """The share of strangers that reach a score among those who are settled."""
         return self.rule.strangers_accepted(score - self.calibration.shift, self.settled)
+
+    def confidence(self, score: float) -> Confidence:
+        """How rarely a stranger would reach a score among those who are settled, in words."""
+        return _band(self.strangers_accepted(score))
 
     def others_of(self, person_id: str) -> frozenset[str]:
         """Whom a person was told apart from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Literal, Protocol
 
 from usher.domain.impostors import ImpostorDistances
 from usher.identity.calibrate import Calibration, StrangerScores, calibrate
@@ -21,6 +21,16 @@ _LARGEST_REVIEW = 0.25
 
 class Rule(Protocol):
     """What makes a face somebody's. Scores are those of the rule's own kind of gallery."""
+
+    @property
+    def name(self) -> Literal["budget", "fixed"]:
+        """As in the settings."""
+        ...
+
+    @property
+    def budget(self) -> float | None:
+        """The share of strangers that may be called by a name; None where there is none set."""
+        ...
 
     def make_gallery(self) -> Gallery: ...
 
@@ -62,6 +72,8 @@ class BudgetRule:
     impostors
         Of the same model.
     """
+
+    name: Literal["budget", "fixed"] = "budget"
 
     def __init__(self, budget: float, prior: StrangerScores, impostors: ImpostorDistances) -> None:
         _check_budget(budget)
@@ -115,6 +127,8 @@ class NearestBudgetRule:
         How close faces of different people come.
     """
 
+    name: Literal["budget", "fixed"] = "budget"
+
     def __init__(self, budget: float, impostors: ImpostorDistances) -> None:
         _check_budget(budget)
         self.budget = budget
@@ -159,6 +173,9 @@ class FixedRule:
     impostors
         Of the model whose vectors are compared.
     """
+
+    name: Literal["budget", "fixed"] = "fixed"
+    budget: float | None = None
 
     def __init__(self, distance: float, impostors: ImpostorDistances) -> None:
         self._distance = distance

@@ -404,6 +404,10 @@ class Detections:
         async for document in found.sort(_CAPTURE).batch_size(_BATCH):
             yield _sighting(document)
 
+    async def in_review(self) -> int:
+        """How many wait for a person to say whether they show their candidate."""
+        return await self._detections.count_documents({"candidate_id": {"$type": "string"}})
+
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})
 

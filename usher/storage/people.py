@@ -44,6 +44,10 @@ class People:
         found = await self._persons.find({"_id": {"$in": list(person_ids)}}).to_list()
         return {document["_id"]: person_from_document(document) for document in found}
 
+    async def known(self) -> set[str]:
+        """The ids of everybody who has a name."""
+        return set(await self._persons.distinct("_id", {"kind": PersonKind.KNOWN}))
+
     async def strangers(self) -> set[str]:
         """The ids of everybody who is unknown."""
         return set(await self._persons.distinct("_id", {"kind": PersonKind.UNKNOWN}))

@@ -1,14 +1,13 @@
-"""What happens, as it happens, and in figures."""
+"""What happens, as it happens."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.api.dependencies import READERS, SIGNED_IN, Api
+from services.api.dependencies import SIGNED_IN, Api
 from services.api.state import State
 from services.api.views import alert_views, one_detection_view, one_person_view
 from usher import wire
@@ -20,10 +19,8 @@ from usher.storage.documents import (
     detection_from_document,
     person_from_document,
 )
-from usher.storage.figures import figures
-from usher.wire import utc_now
 
-router = APIRouter(tags=["events and figures"])
+router = APIRouter(tags=["events"])
 
 
 @router.get("/events", dependencies=[Depends(SIGNED_IN)], response_class=EventSourceResponse)
@@ -40,23 +37,6 @@ async def events(request: Request, state: Api) -> AsyncIterable[ServerSentEvent]
         if not await _still_signed_in(request, state):
             return
         yield event
-
-
-@router.get("/stats", dependencies=[Depends(READERS)])
-async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -> wire.Stats:
-    """Counts since a moment, or ever, and what is in the queues now."""
-    found = await figures(state.database, since=since)
-    oldest = found.oldest_unfinished_at
-    return wire.Stats(
-        detections=sum(found.by_status.values()),
-        by_status=found.by_status,
-        persons=found.persons,
-        new_persons=found.new_persons,
-        alerts_sent=found.alerts_sent,
-        queue=found.queue,
-        alerts_unsent=found.alerts_unsent,
-        oldest_pending_s=(utc_now() - oldest).total_seconds() if oldest else None,
-    )
 
 
 async def _still_signed_in(request: Request, state: State) -> bool:

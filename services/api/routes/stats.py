@@ -1,0 +1,38 @@
+"""Figures: how much there is, and how well identities are told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from services.api.dependencies import READERS, Api
+from services.api.identity_stats import identity_stats
+from usher import wire
+from usher.storage.figures import figures
+from usher.wire import utc_now
+
+router = APIRouter(prefix="/stats", tags=["figures"])
+
+
+@router.get("", dependencies=[Depends(READERS)])
+async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -> wire.Stats:
+    """Counts since a moment, or ever, and what is in the queues now."""
+    found = await figures(state.database, since=since)
+    oldest = found.oldest_unfinished_at
+    return wire.Stats(
+        detections=sum(found.by_status.values()),
+        by_status=found.by_status,
+        persons=found.persons,
+        new_persons=found.new_persons,
+        alerts_sent=found.alerts_sent,
+        queue=found.queue,
+        alerts_unsent=found.alerts_unsent,
+        oldest_pending_s=(utc_now() - oldest).total_seconds() if oldest else None,
+    )
+
+
+@router.get("/identity", dependencies=[Depends(READERS)])
+async def identity(state: Api) -> wire.IdentityStats:
+    """How identities are decided now, why so, and how well, as this place's own faces tell."""
+    return await identity_stats(state)
