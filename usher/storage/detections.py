@@ -32,6 +32,7 @@ _ALONE_FROM_ATTEMPTS = 2
 _CAPTURE = [("captured_at", 1), ("_id", 1)]
 _BY_STATUS = [("status", 1), *_CAPTURE]
 """The index that gives what has a status in order of capture."""
+_BY_TRACK = [("camera_id", 1), ("track_id", 1)]
 _FEW = 100
 """The detections of so many persons are looked up and sorted; of more, all are gone through."""
 _BATCH = 2000
@@ -380,12 +381,13 @@ class Detections:
         found = self._detections.find(
             {
                 "camera_id": camera_id,
-                "track_id": {"$eq": track_id, "$type": "string"},
+                "track_id": track_id,
                 "status": DetectionStatus.UNIDENTIFIABLE,
                 "quality.acceptable": True,
                 "confirmed": {"$ne": True},
                 "captured_at": {"$lt": before},
-            }
+            },
+            hint=_BY_TRACK,
         )
         documents = await found.sort(_CAPTURE).to_list()
         return [detection_from_document(document) for document in documents]

@@ -113,8 +113,9 @@ class References:
                 query["person_id"] = {"$in": asked}
             faces = self._faces.find(query, _PROJECTION, session=session).batch_size(_BATCH)
             by_person = defaultdict[str, list[Reference]](list)
-            async for face in faces:
-                by_person[face["person_id"]].append(_reference(face))
+            while batch := await faces.to_list(_BATCH):
+                for face in batch:
+                    by_person[face["person_id"]].append(_reference(face))
         persons = [_with_faces(document, by_person) for document in documents]
         gone = frozenset(asked or ()) - {item.person.id for item in persons}
         return persons, gone

@@ -23,9 +23,6 @@ from usher.storage.visits import Visits
 _IN_BULK = ("visits", "alerts", "detections")
 """In this order: a detection goes back into a visit that is there again."""
 
-_CONFIRMING = (ChangeKind.MERGE, ChangeKind.MOVE)
-"""The kinds that leave a detection confirmed."""
-
 Write = UpdateOne | DeleteOne | ReplaceOne[Document]
 
 
@@ -188,8 +185,9 @@ class Undoing:
 
     def _is_answered(self, detection: Detection) -> bool:
         """Whether a person has said since whose a detection is."""
-        into, kind = self._change["into"], self._change["kind"]
-        by_the_change = detection.person_id == into and (into is not None or kind in _CONFIRMING)
+        into = self._change["into"]
+        says_whose = into is not None or self._change["kind"] == ChangeKind.MOVE
+        by_the_change = says_whose and detection.person_id == into
         return detection.confirmed and not by_the_change
 
     async def _moving(
