@@ -112,7 +112,8 @@ def largest(values: Vectors, count: int) -> tuple[Rows, Vectors]:
     """Where the largest values of each row are, the largest first, and what they are.
 
     The best `count` values lie in the best `count` chunks by each chunk's best: so all values are
-    read once, and few are sorted. Of equal values the first goes first.
+    read once, and few are sorted. Of equal values the first goes first; which of them are among the
+    best where there is room for some only is left open.
 
     Parameters
     ----------
@@ -128,9 +129,9 @@ def largest(values: Vectors, count: int) -> tuple[Rows, Vectors]:
     whole = width // _CHUNK * _CHUNK
     if whole <= count * _CHUNK:
         return _sorted(None, values, count)
-    peaks = values[:, :whole].reshape(rows, -1, _CHUNK).max(axis=2)
+    peaks = values[:, :whole].reshape(rows, whole // _CHUNK, _CHUNK).max(axis=2)
     chunks = np.argpartition(peaks, peaks.shape[1] - count, axis=1)[:, -count:]
-    inside = (chunks[:, :, None] * _CHUNK + np.arange(_CHUNK)).reshape(rows, -1)
+    inside = (chunks[:, :, None] * _CHUNK + np.arange(_CHUNK)).reshape(rows, count * _CHUNK)
     rest = np.broadcast_to(np.arange(whole, width), (rows, width - whole))
     places = np.concatenate([inside, rest], axis=1)
     return _sorted(places, np.take_along_axis(values, places, axis=1), count)
