@@ -130,6 +130,16 @@ export const usePerson = (id: string | undefined) =>
 export const useFaces = (personId: string) =>
   usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
 
+export const useIdentityChanges = (personId?: string) =>
+  usePages(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor));
+
+export const useIdentityStats = () =>
+  useQuery({
+    queryKey: ["identity", "stats"],
+    queryFn: client.getIdentityStats,
+    refetchInterval: 60_000,
+  });
+
 export const useAlerts = (filter: client.AlertFilter) =>
   usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
 

@@ -27,6 +27,7 @@ import { PageHeader } from "../components/PageHeader";
 import { Photographs } from "../components/Photographs";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
+import { useIdentityChange } from "../components/Undo";
 import { count, listed } from "../format";
 import { personName } from "../outcome";
 import styles from "./PersonPage.module.css";
@@ -101,15 +102,16 @@ function Summary({ person }: { person: Person }) {
 }
 
 function Actions({ person }: { person: Person }) {
-  const change = useChange();
+  const change = useIdentityChange();
   const [editing, edit] = useDisclosure();
   const [merging, merge] = useDisclosure();
   const [deleting, remove] = useDisclosure();
   const ignored = person.kind === "ignored";
 
   function toggleIgnored() {
-    change.run(() =>
-      ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" }),
+    change.run(
+      () => (ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" })),
+      { done: ignored ? "No longer ignored." : "Ignored from now on.", personId: person.id },
     );
   }
 
@@ -161,7 +163,7 @@ function Actions({ person }: { person: Person }) {
 type DialogProps = { person: Person; opened: boolean; onClose: () => void };
 
 function EditDialog({ person, opened, onClose }: DialogProps) {
-  const change = useChange();
+  const change = useIdentityChange();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -170,7 +172,11 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
     const notes = String(form.get("notes"));
     // A name makes known, except whom one ignores.
     const kind = person.kind === "ignored" ? "ignored" : "known";
-    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), onClose);
+    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), {
+      done: "Saved.",
+      personId: person.id,
+      onDone: onClose,
+    });
   }
 
   return (
@@ -256,15 +262,15 @@ function contents({ faces, detections, crops, visits, alerts }: DeletionReceipt)
 }
 
 function NameForm({ person }: { person: Person }) {
-  const change = useChange();
+  const change = useIdentityChange();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.run(
-      () => updatePerson(person.id, { name }),
-      () => notifications.show({ message: `Usher knows ${name} now.` }),
-    );
+    change.run(() => updatePerson(person.id, { name }), {
+      done: `Usher knows ${name} now.`,
+      personId: person.id,
+    });
   }
 
   return (
