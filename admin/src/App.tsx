@@ -9,6 +9,7 @@ import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
+import { ReviewPage } from "./pages/ReviewPage";
 import { SignInPage } from "./pages/SignInPage";
 
 /** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
@@ -37,6 +38,7 @@ export function App() {
         <Route index element={<LivePage />} />
         <Route path="people" element={<PeoplePage />} />
         <Route path="people/:id" element={<PersonPage />} />
+        <Route path="review" element={<ReviewPage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />
