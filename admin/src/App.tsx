@@ -5,6 +5,7 @@ import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
 import { DevicesPage } from "./pages/DevicesPage";
+import { IdentityPage } from "./pages/IdentityPage";
 import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
@@ -39,6 +40,7 @@ export function App() {
         <Route path="people" element={<PeoplePage />} />
         <Route path="people/:id" element={<PersonPage />} />
         <Route path="review" element={<ReviewPage />} />
+        <Route path="identity" element={<IdentityPage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />

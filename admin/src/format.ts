@@ -43,8 +43,8 @@ export function ago(iso: string): string {
 }
 
 /** "1 sighting", "12 sightings". */
-export function count(number: number, noun: string): string {
-  return `${NUMBER.format(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${NUMBER.format(number)} ${number === 1 ? noun : plural}`;
 }
 
 /** "a", "a and b", "a, b and c". */

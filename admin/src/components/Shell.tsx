@@ -3,6 +3,7 @@ import { useDisclosure } from "@mantine/hooks";
 import {
   IconBell,
   IconDeviceCctv,
+  IconFingerprint,
   IconLivePhoto,
   IconUserQuestion,
   IconUsers,
@@ -24,6 +25,7 @@ const SECTIONS = [
   { to: "/people", label: "People", Icon: IconUsers },
   { to: "/review", label: "Review", Icon: IconUserQuestion },
   { to: "/alerts", label: "Alerts", Icon: IconBell },
+  { to: "/identity", label: "Identity", Icon: IconFingerprint },
   { to: "/devices", label: "Devices", Icon: IconDeviceCctv },
 ];
 

@@ -20,10 +20,11 @@ import { deletePerson, stopIgnoring, updatePerson } from "../api/client";
 import { useChange, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
-import { DetectionList } from "../components/DetectionList";
 import { Failure } from "../components/Failure";
+import { History } from "../components/History";
 import { MergeDialog } from "../components/MergeDialog";
 import { PageHeader } from "../components/PageHeader";
+import { PersonDetections } from "../components/PersonDetections";
 import { Photographs } from "../components/Photographs";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
@@ -59,15 +60,14 @@ function PersonDetails({ person }: { person: Person }) {
         </Title>
         <Photographs person={person} />
       </section>
-      <section aria-label="Detections">
-        <Title order={2}>Detections</Title>
-        <DetectionList
-          filter={{ person_id: person.id }}
-          empty={
-            <Text c="dimmed" fz="sm" mt="xs">
-              No camera has seen {personName(person)} yet.
-            </Text>
-          }
+      <PersonDetections person={person} />
+      <section aria-label="History">
+        <Title order={2} mb="xs">
+          History
+        </Title>
+        <History
+          personId={person.id}
+          empty={`Nobody has changed who ${personName(person)} is, or what belongs to them.`}
         />
       </section>
     </Stack>

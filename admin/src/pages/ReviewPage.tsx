@@ -1,13 +1,13 @@
-import { Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Skeleton, Stack, Title } from "@mantine/core";
 import { IconUserCheck } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
-import { usePerson, useReview } from "../api/queries";
+import { useReview } from "../api/queries";
 import { Answers } from "../components/Answers";
 import { Comparison } from "../components/Comparison";
+import { Consequence } from "../components/Consequence";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
-import { count } from "../format";
 import { personName } from "../outcome";
 import { type Question, questionsOf } from "../review";
 import styles from "./ReviewPage.module.css";
@@ -61,19 +61,6 @@ export function ReviewPage() {
         </EmptyState>
       )}
     </>
-  );
-}
-
-function Consequence({ question: { candidate, stranger, detections } }: { question: Question }) {
-  const whole = usePerson(stranger?.id).data;
-  const sightings = Math.max(whole?.detections ?? 0, detections.length);
-  const name = personName(candidate);
-  return (
-    <Text fz="sm" c="dimmed">
-      {stranger
-        ? `Yes gives all that was seen of this stranger to ${name}: ${count(sightings, "picture")}.`
-        : `A single picture, not good enough to be sure. Yes gives it to ${name}.`}
-    </Text>
   );
 }
 

@@ -1,0 +1,25 @@
+import { Text } from "@mantine/core";
+import type { Recalibration } from "../api/types";
+import { count } from "../format";
+import { Rows, RowText } from "./Rows";
+import { TimeAgo } from "./TimeAgo";
+
+const SHOWN = 8;
+
+/** When Usher became stricter or less so, and why; the newest first. */
+export function Recalibrations({ recalibrations }: { recalibrations: Recalibration[] }) {
+  return (
+    <Rows label="Adjustments">
+      {recalibrations.slice(0, SHOWN).map(({ at, persons, reason }) => (
+        <li key={at}>
+          <RowText>
+            <div>{reason}</div>
+            <Text fz="xs" c="dimmed">
+              <TimeAgo at={at} />, with {count(persons, "known person", "known people")}
+            </Text>
+          </RowText>
+        </li>
+      ))}
+    </Rows>
+  );
+}
