@@ -1,6 +1,5 @@
 import { Button, Kbd } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
-import { personName } from "../outcome";
 import type { Question } from "../review";
 import styles from "./Answers.module.css";
 import { useAnswers } from "./useAnswers";
@@ -26,12 +25,7 @@ export function Answers({
     onAnswered();
   });
   const choices: Answer[] = [
-    {
-      key: "Y",
-      label: `Yes, ${personName(question.candidate)}`,
-      answer: answers.accept,
-      variant: "filled",
-    },
+    { key: "Y", label: "Yes", answer: answers.accept, variant: "filled" },
     { key: "N", label: "No", answer: answers.reject },
     { key: "A", label: "Somebody else", answer: open },
     { key: "S", label: "Skip", answer: onSkip },

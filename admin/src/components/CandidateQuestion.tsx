@@ -9,12 +9,11 @@ import { useAnswers } from "./useAnswers";
 /** Asks about one detection whether it shows its candidate. */
 export function CandidateQuestion({ question }: { question: Question }) {
   const { accept, reject, isPending } = useAnswers(question);
-  const name = personName(question.candidate);
   return (
     <Paper withBorder p="md" component="section" aria-label="Question">
       <Stack gap="sm">
         <Title order={3} fz="md">
-          Is this {name}?
+          Is this {personName(question.candidate)}?
         </Title>
         <Comparison question={question} />
         <Consequence question={question} />
@@ -24,7 +23,7 @@ export function CandidateQuestion({ question }: { question: Question }) {
             disabled={isPending}
             onClick={accept}
           >
-            Yes, {name}
+            Yes
           </Button>
           <Button
             variant="default"

@@ -42,7 +42,6 @@ function PersonLink({ person }: { person: PersonBrief }) {
       to={`/people/${person.id}`}
       className={styles.who}
       data-kind={person.kind}
-      c="inherit"
     >
       {personName(person)}
     </Anchor>

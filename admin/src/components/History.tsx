@@ -63,7 +63,7 @@ function UndoButton({ change: { id, ...change } }: { change: IdentityChange }) {
   const undoing = useChange();
   return (
     <Button
-      size="compact-sm"
+      size="xs"
       variant="default"
       flex="none"
       loading={undoing.isPending}

@@ -1,7 +1,6 @@
 import { Link } from "react-router";
 import type { Confidence, LookAlike } from "../api/types";
 import { personName } from "../outcome";
-import { CardGrid } from "./CardGrid";
 import { ConfidenceMeter } from "./ConfidenceMeter";
 import styles from "./LookAlikes.module.css";
 import { PersonPortrait } from "./PersonPortrait";
@@ -15,7 +14,7 @@ const WORDS: Record<Confidence, string> = {
 /** Pairs of people who are hard to tell apart, or are one person twice. */
 export function LookAlikes({ pairs }: { pairs: LookAlike[] }) {
   return (
-    <CardGrid label="Look-alikes" cardWidth={260}>
+    <ul className={styles.pairs} aria-label="Look-alikes">
       {pairs.map(({ persons, confidence }) => (
         <li key={persons.map(({ id }) => id).join(" ")} className={styles.pair}>
           {persons.map((person) => (
@@ -30,6 +29,6 @@ export function LookAlikes({ pairs }: { pairs: LookAlike[] }) {
           </span>
         </li>
       ))}
-    </CardGrid>
+    </ul>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Text, Title } from "@mantine/core";
+import { Button, Group, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconArrowsSplit2 } from "@tabler/icons-react";
 import { useState } from "react";
@@ -27,20 +27,18 @@ export function PersonDetections({ person }: { person: Person }) {
 
   return (
     <section aria-label="Detections">
-      <Group justify="space-between" gap="sm">
-        <Title order={2}>Detections</Title>
-        {person.detections > 0 && (
-          <Button
-            variant="default"
-            size="xs"
-            leftSection={<IconArrowsSplit2 size={15} aria-hidden />}
-            aria-pressed={chosen !== undefined}
-            onClick={() => setChosen(chosen ? undefined : new Set())}
-          >
-            Some are not {name}
-          </Button>
-        )}
-      </Group>
+      {person.detections > 0 && (
+        <Button
+          className={styles.choose}
+          variant="default"
+          size="xs"
+          leftSection={<IconArrowsSplit2 size={15} aria-hidden />}
+          aria-pressed={chosen !== undefined}
+          onClick={() => setChosen(chosen ? undefined : new Set())}
+        >
+          Some are not {name}
+        </Button>
+      )}
       <DetectionList
         filter={{ person_id: person.id }}
         selection={chosen && { ids: chosen, toggle }}

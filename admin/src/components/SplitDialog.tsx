@@ -29,7 +29,7 @@ export function SplitDialog({
   const pictures = count(detectionIds.length, "picture");
 
   function split(into?: Person) {
-    const whose = into ? personName(into) : "a stranger of their own";
+    const whose = into ? personName(into) : "a new stranger";
     change.run(() => splitPerson(person.id, { detection_ids: detectionIds, into: into?.id }), {
       done: `Given to ${whose}: ${pictures}.`,
       personId: person.id,
@@ -49,9 +49,9 @@ export function SplitDialog({
           loading={change.isPending}
           onClick={() => split()}
         >
-          Somebody new: a stranger of their own
+          A new stranger
         </Button>
-        <Divider label="or somebody whom Usher has already" />
+        <Divider label="or somebody whom Usher has met" />
         <TextInput
           aria-label="Search by name or ID"
           placeholder="Search by name or ID"

@@ -1,10 +1,12 @@
 import { Anchor, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { IconUsers } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
 import { useIdentityStats } from "../api/queries";
 import type { IdentityStats } from "../api/types";
 import { Accuracy } from "../components/Accuracy";
 import { DoubtfulReferences } from "../components/DoubtfulReferences";
+import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { FewPhotographs } from "../components/FewPhotographs";
 import { Figures } from "../components/Figures";
@@ -46,6 +48,35 @@ function Findings({ stats }: { stats: IdentityStats }) {
       <Section title="How often it is wrong">
         <Accuracy stats={stats} />
       </Section>
+      {stats.persons > 0 ? (
+        <Improvements stats={stats} />
+      ) : (
+        <EmptyState icon={IconUsers} title="Usher knows nobody yet">
+          Add the people who belong here under{" "}
+          <Anchor component={Link} to="/people" inherit underline="always">
+            People
+          </Anchor>
+          , with two or three photographs each.
+        </EmptyState>
+      )}
+      <Section
+        title="Adjustments"
+        explanation="With more people Usher has to be stricter, or it would take more strangers for one of them."
+        none={stats.recalibrations.length === 0 && "None yet."}
+      >
+        <Recalibrations recalibrations={stats.recalibrations} />
+      </Section>
+      <Section title="Latest changes of who is who">
+        <History empty="Nothing was changed yet." />
+      </Section>
+    </Stack>
+  );
+}
+
+/** What a manager can do so that people are told apart better. */
+function Improvements({ stats }: { stats: IdentityStats }) {
+  return (
+    <>
       <Section
         title="Hard to tell apart"
         explanation="Two people who look alike, or one person twice: then merge them."
@@ -67,17 +98,7 @@ function Findings({ stats }: { stats: IdentityStats }) {
       >
         <FewPhotographs people={stats.few_references} />
       </Section>
-      <Section
-        title="Adjustments"
-        explanation="With more people Usher has to be stricter, or it would take more strangers for one of them."
-        none={stats.recalibrations.length === 0 && "None yet."}
-      >
-        <Recalibrations recalibrations={stats.recalibrations} />
-      </Section>
-      <Section title="Latest changes of who is who">
-        <History empty="Nothing was changed yet." />
-      </Section>
-    </Stack>
+    </>
   );
 }
 

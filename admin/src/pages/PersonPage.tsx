@@ -6,6 +6,7 @@ import {
   Paper,
   Skeleton,
   Stack,
+  Tabs,
   Text,
   Textarea,
   TextInput,
@@ -60,16 +61,18 @@ function PersonDetails({ person }: { person: Person }) {
         </Title>
         <Photographs person={person} />
       </section>
-      <PersonDetections person={person} />
-      <section aria-label="History">
-        <Title order={2} mb="xs">
-          History
-        </Title>
-        <History
-          personId={person.id}
-          empty={`Nobody has changed who ${personName(person)} is, or what belongs to them.`}
-        />
-      </section>
+      <Tabs defaultValue="detections" keepMounted={false}>
+        <Tabs.List mb="md">
+          <Tabs.Tab value="detections">Detections</Tabs.Tab>
+          <Tabs.Tab value="history">History</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="detections">
+          <PersonDetections person={person} />
+        </Tabs.Panel>
+        <Tabs.Panel value="history">
+          <History personId={person.id} empty="Nobody has changed anything about who this is." />
+        </Tabs.Panel>
+      </Tabs>
     </Stack>
   );
 }
