@@ -23,7 +23,7 @@ export function WhoDialog({
   const { stranger, detections } = question;
   return (
     <Modal opened={opened} onClose={onClose} title="Somebody else">
-      <WhoForm exclude={stranger?.id} pending={pending} onName={onName} onPick={onPick}>
+      <WhoForm exclude={stranger?.id} pending={pending} onName={onName} onPick={onPick} focusName>
         <Text fz="xs" c="dimmed">
           {stranger
             ? `Goes for all that was seen of this stranger, here ${count(detections.length, "picture")}.`
