@@ -60,8 +60,8 @@ def _small_enough(image_path: Path) -> bytes:
 
 
 @contextmanager
-def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
-    """Start the API and a classifier on a database of their own; stop them afterwards."""
+def run_system(mongodb_uri: str, data: Path, *, classify: bool = True) -> Iterator[RunningSystem]:
+    """Start the API, and a classifier, on a database of their own; stop them afterwards."""
     keys = {"USHER_NOTIFIER_KEY": f"n{uuid.uuid4().hex}", "USHER_DETECTOR_KEY": uuid.uuid4().hex}
     port = free_port()
     database = f"test_{uuid.uuid4().hex}"
@@ -74,7 +74,8 @@ def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
     }
     with ExitStack() as stack:
         api = stack.enter_context(running(["api", "--port", str(port)], environment, data))
-        stack.enter_context(running(["classify"], environment, data))
+        if classify:
+            stack.enter_context(running(["classify"], environment, data))
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, api)
         username, password = _first_login(data / "api.out")

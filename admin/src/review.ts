@@ -45,21 +45,28 @@ export function questionsOf(detections: Detection[]): Question[] {
 }
 
 /** It is the candidate: so is all that was seen of the stranger. */
-export const acceptCandidate = (question: Question) => become(question, question.candidate.id);
+export const acceptCandidate = (question: Question) => give(question, question.candidate.id);
 
 /** It is not the candidate. One picture says it for all of a stranger. */
 export const rejectCandidate = ({ detections: [first], candidate }: Question) =>
   rejectDetection(first.id, candidate.id);
 
-/** It is a person whom Usher has already. */
-export function become({ stranger, detections: [first] }: Question, personId: string) {
-  return stranger
-    ? mergePerson(personId, stranger.id)
-    : assignDetection(first.id, { person_id: personId });
+/** It is another person whom Usher has already. */
+export async function become(question: Question, personId: string) {
+  if (personId !== question.candidate.id) await rejectCandidate(question);
+  await give(question, personId);
 }
 
 /** It is somebody whom Usher has no name for yet. */
-export async function nameAnew({ stranger, detections: [first] }: Question, name: string) {
-  const named = stranger ?? (await assignDetection(first.id, { new_person: true })).person;
+export async function nameAnew(question: Question, name: string) {
+  await rejectCandidate(question);
+  const { stranger, detections } = question;
+  const named = stranger ?? (await assignDetection(detections[0].id, { new_person: true })).person;
   if (named) await updatePerson(named.id, { name });
+}
+
+function give({ stranger, detections: [first] }: Question, personId: string): Promise<unknown> {
+  return stranger
+    ? mergePerson(personId, stranger.id)
+    : assignDetection(first.id, { person_id: personId });
 }

@@ -9,31 +9,20 @@ export function useAnswers(question: Question, onAnswered?: () => void) {
   const { stranger, candidate } = question;
   const change = useIdentityChange();
 
-  function answer(request: () => Promise<unknown>, done: string, personId?: string) {
-    if (!change.isPending) change.run(request, { done, personId, onDone: onAnswered });
+  function answer(request: () => Promise<unknown>, done: string) {
+    if (!change.isPending)
+      change.run(request, { done, personId: stranger?.id, onDone: onAnswered });
   }
 
   return {
     isPending: change.isPending,
-    accept: () =>
-      answer(() => acceptCandidate(question), `This is ${personName(candidate)}.`, candidate.id),
-    reject: () =>
-      answer(
-        () => rejectCandidate(question),
-        `This is not ${personName(candidate)}.`,
-        candidate.id,
-      ),
+    accept: () => answer(() => acceptCandidate(question), `This is ${personName(candidate)}.`),
+    reject: () => answer(() => rejectCandidate(question), `This is not ${personName(candidate)}.`),
     pick: (person: Person) =>
-      answer(() => become(question, person.id), `This is ${personName(person)}.`, person.id),
-    name: (name: string) =>
-      answer(() => nameAnew(question, name), `Usher knows ${name} now.`, stranger?.id),
+      answer(() => become(question, person.id), `This is ${personName(person)}.`),
+    name: (name: string) => answer(() => nameAnew(question, name), `Usher knows ${name} now.`),
     ignore:
       stranger &&
-      (() =>
-        answer(
-          () => updatePerson(stranger.id, { kind: "ignored" }),
-          "Ignored from now on.",
-          stranger.id,
-        )),
+      (() => answer(() => updatePerson(stranger.id, { kind: "ignored" }), "Ignored from now on.")),
   };
 }
