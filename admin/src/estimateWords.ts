@@ -16,12 +16,6 @@ export function estimateWords(estimate: Estimate, of: string, what: string): str
   return `Of ${COUNT.format(base)} ${of}, ${about} ${what} (${range}, ${basis}).`;
 }
 
-/** "1 of 100", "5 of 1,000". */
-export function shareWords(share: number): string {
-  const base = baseFor(share);
-  return `${NUMBER.format(share * base)} of ${COUNT.format(base)}`;
-}
-
 /** Of how many one speaks, so that a share is at least one of them. */
 function baseFor(share: number): number {
   return BASES.find((base) => share * base >= 1) ?? 10_000;

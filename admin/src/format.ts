@@ -51,3 +51,9 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
 export function listed(parts: string[]): string {
   return new Intl.ListFormat("en-GB", { type: "conjunction" }).format(parts);
 }
+
+/** The API's words as a sentence: with a capital and a full stop. */
+export function sentence(words: string): string {
+  const text = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

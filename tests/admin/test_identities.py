@@ -321,7 +321,8 @@ async def test_identity_page_says_how_sure_it_is_and_who_lacks_photographs(
 
     await expect(page.get_by_role("heading", name="How well Usher knows people")).to_be_visible()
     findings = page.get_by_role("region", name="How often it is wrong")
-    await expect(findings).to_contain_text("strangers to be called by a name")
+    await expect(findings).to_contain_text("of strangers would be called by a name")
+    await expect(findings).to_contain_text("No estimate yet. It takes twenty people")
     too_few = page.get_by_role("list", name="Too few photographs")
     await too_few.get_by_role("link", name="Add photographs of Olive Owen").click()
     await expect(page.get_by_role("heading", name="Olive Owen", level=1)).to_be_visible()

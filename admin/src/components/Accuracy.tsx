@@ -1,10 +1,10 @@
 import { Stack, Text } from "@mantine/core";
 import type { IdentityStats } from "../api/types";
-import { estimateWords, shareWords } from "../estimateWords";
+import { estimateWords } from "../estimateWords";
+import { sentence } from "../format";
 
 /** How often a stranger is taken for somebody, how often somebody is missed, and why so. */
-export function Accuracy({ stats }: { stats: IdentityStats }) {
-  const { fpir, fnir, budget, reason } = stats;
+export function Accuracy({ stats: { fpir, fnir, rule, reason } }: { stats: IdentityStats }) {
   return (
     <Stack gap="md" maw="46rem">
       <Finding
@@ -12,7 +12,7 @@ export function Accuracy({ stats }: { stats: IdentityStats }) {
         words={
           fpir
             ? estimateWords(fpir, "strangers", "would be called by a name")
-            : "No estimate yet. It takes people with photographs: Usher compares them with each other, as if one were a stranger to the rest."
+            : noEstimate(rule, "twenty people with photographs, each tried as a stranger")
         }
       />
       <Finding
@@ -20,20 +20,18 @@ export function Accuracy({ stats }: { stats: IdentityStats }) {
         words={
           fnir
             ? estimateWords(fnir, "pictures of people you know", "would not be recognised")
-            : "No estimate yet. It takes people with two photographs or more: Usher looks for one of them by the others."
+            : noEstimate(rule, "twenty photographs of people who have two or more")
         }
       />
-      <Finding
-        title="How strict Usher is, and why"
-        words={[
-          budget !== null && `You allow ${shareWords(budget)} strangers to be called by a name.`,
-          sentence(reason),
-        ]
-          .filter(Boolean)
-          .join(" ")}
-      />
+      <Finding title="How strict Usher is, and why" words={sentence(reason)} />
     </Stack>
   );
+}
+
+function noEstimate(rule: IdentityStats["rule"], needed: string): string {
+  return rule === "fixed"
+    ? "No estimate: with one fixed distance Usher makes none."
+    : `No estimate yet. It takes ${needed}.`;
 }
 
 function Finding({ title, words }: { title: string; words: string }) {
@@ -45,10 +43,4 @@ function Finding({ title, words }: { title: string; words: string }) {
       <Text>{words}</Text>
     </div>
   );
-}
-
-/** The API's words, with a capital and a full stop. */
-function sentence(words: string): string {
-  const text = words.charAt(0).toUpperCase() + words.slice(1);
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
 import type { Recalibration } from "../api/types";
-import { count } from "../format";
+import { count, sentence } from "../format";
 import { Rows, RowText } from "./Rows";
 import { TimeAgo } from "./TimeAgo";
 
@@ -10,10 +10,11 @@ const SHOWN = 8;
 export function Recalibrations({ recalibrations }: { recalibrations: Recalibration[] }) {
   return (
     <Rows label="Adjustments">
-      {recalibrations.slice(0, SHOWN).map(({ at, persons, reason }) => (
+      {recalibrations.slice(0, SHOWN).map(({ at, threshold, persons, reason }, place) => (
         <li key={at}>
           <RowText>
-            <div>{reason}</div>
+            <b>{direction(threshold, recalibrations[place + 1]?.threshold)}</b>
+            <div>{sentence(reason)}</div>
             <Text fz="xs" c="dimmed">
               <TimeAgo at={at} />, with {count(persons, "known person", "known people")}
             </Text>
@@ -22,4 +23,9 @@ export function Recalibrations({ recalibrations }: { recalibrations: Recalibrati
       ))}
     </Rows>
   );
+}
+
+function direction(threshold: number, before: number | undefined): string {
+  if (before === undefined) return "Set";
+  return threshold > before ? "Stricter" : "Less strict";
 }
