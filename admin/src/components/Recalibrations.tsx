@@ -26,6 +26,6 @@ export function Recalibrations({ recalibrations }: { recalibrations: Recalibrati
 }
 
 function direction(threshold: number, before: number | undefined): string {
-  if (before === undefined) return "Set";
+  if (before === undefined || threshold === before) return "Set";
   return threshold > before ? "Stricter" : "Less strict";
 }
