@@ -31,6 +31,8 @@ class RunningSystem:
 
     url: str
     data: Path
+    mongodb_uri: str
+    database: str
     admin_username: str
     admin_password: str
     notifier_key: str
@@ -58,20 +60,22 @@ def _small_enough(image_path: Path) -> bytes:
 
 
 @contextmanager
-def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
-    """Start the API and a classifier on a database of their own; stop them afterwards."""
+def run_system(mongodb_uri: str, data: Path, *, classify: bool = True) -> Iterator[RunningSystem]:
+    """Start the API, and a classifier, on a database of their own; stop them afterwards."""
     keys = {"USHER_NOTIFIER_KEY": f"n{uuid.uuid4().hex}", "USHER_DETECTOR_KEY": uuid.uuid4().hex}
     port = free_port()
+    database = f"test_{uuid.uuid4().hex}"
     environment = {
         **os.environ,
         **keys,
         "USHER_MONGODB_URI": mongodb_uri,
-        "USHER_MONGODB_DATABASE": f"test_{uuid.uuid4().hex}",
+        "USHER_MONGODB_DATABASE": database,
         "USHER_DATA": str(data),
     }
     with ExitStack() as stack:
         api = stack.enter_context(running(["api", "--port", str(port)], environment, data))
-        stack.enter_context(running(["classify"], environment, data))
+        if classify:
+            stack.enter_context(running(["classify"], environment, data))
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, api)
         username, password = _first_login(data / "api.out")
@@ -80,6 +84,8 @@ def run_system(mongodb_uri: str, data: Path) -> Iterator[RunningSystem]:
         yield RunningSystem(
             url=url,
             data=data,
+            mongodb_uri=mongodb_uri,
+            database=database,
             admin_username=username,
             admin_password=password,
             notifier_key=keys["USHER_NOTIFIER_KEY"],

@@ -5,10 +5,12 @@ import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
 import { DevicesPage } from "./pages/DevicesPage";
+import { IdentityPage } from "./pages/IdentityPage";
 import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
+import { ReviewPage } from "./pages/ReviewPage";
 import { SignInPage } from "./pages/SignInPage";
 
 /** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
@@ -37,6 +39,8 @@ export function App() {
         <Route index element={<LivePage />} />
         <Route path="people" element={<PeoplePage />} />
         <Route path="people/:id" element={<PersonPage />} />
+        <Route path="review" element={<ReviewPage />} />
+        <Route path="identity" element={<IdentityPage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />

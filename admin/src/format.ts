@@ -43,11 +43,17 @@ export function ago(iso: string): string {
 }
 
 /** "1 sighting", "12 sightings". */
-export function count(number: number, noun: string): string {
-  return `${NUMBER.format(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${NUMBER.format(number)} ${number === 1 ? noun : plural}`;
 }
 
 /** "a", "a and b", "a, b and c". */
 export function listed(parts: string[]): string {
   return new Intl.ListFormat("en-GB", { type: "conjunction" }).format(parts);
+}
+
+/** The API's words as a sentence: with a capital and a full stop. */
+export function sentence(words: string): string {
+  const text = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -18,8 +18,8 @@ createRoot(document.getElementById("root") as HTMLElement).render(
       cssVariablesResolver={resolveVariables}
       defaultColorScheme="auto"
     >
-      <Notifications position="bottom-left" />
       <QueryClientProvider client={createQueryClient()}>
+        <Notifications position="bottom-left" />
         <BrowserRouter>
           <App />
         </BrowserRouter>

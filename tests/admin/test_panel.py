@@ -6,161 +6,30 @@ The system is shared and keeps what earlier tests did: each test brings people o
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    ViewportSize,
-    async_playwright,
-    expect,
+from playwright.async_api import BrowserContext, Page, expect
+
+from tests.admin.acting import (
+    CLASSIFIED_WITHIN_MS,
+    PHONE,
+    SHOWN_WITHIN_MS,
+    STRANGER,
+    add_person,
+    assert_picture_loads,
+    card_of,
+    open_person,
+    overflow_px,
+    photograph_of,
+    see,
+    see_stranger,
+    sign_in,
+    upload_photographs,
+    wait_until_connected,
 )
-
 from tests.running import RunningSystem
-
-CHROMIUM = Path(os.environ.get("USHER_TEST_CHROMIUM", "/usr/bin/chromium"))
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    "--no-first-run",
-]
-PHONE: ViewportSize = {"width": 390, "height": 844}
-DESKTOP: ViewportSize = {"width": 1280, "height": 800}
-
-# A classifier embeds in batches and loads its model first, perhaps on a busy machine.
-CLASSIFIED_WITHIN_MS = 60_000
-SHOWN_WITHIN_MS = 15_000
-
-STRANGER = re.compile(r"^Stranger p-")
-# Chromium reports every refused request, also where refusing is the right answer.
-REFUSED_REQUEST = re.compile(r"^Failed to load resource: .* status of 4\d\d\b")
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if not CHROMIUM.is_file():
-        reason = f"there is no Chromium at {CHROMIUM}: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def context(browser: Browser, running_system: RunningSystem) -> AsyncIterator[BrowserContext]:
-    """A browser without cookies, at the panel's address; what fails in it fails the test."""
-    context = await browser.new_context(
-        base_url=running_system.url, viewport=DESKTOP, reduced_motion="reduce", locale="en-GB"
-    )
-    context.set_default_timeout(SHOWN_WITHIN_MS)
-    complaints: list[str] = []
-    context.on("console", lambda message: _note(message, complaints))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    yield context
-    await context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-async def page(context: BrowserContext, running_system: RunningSystem) -> Page:
-    """The panel, with the admin signed in."""
-    page = await context.new_page()
-    await sign_in(page, running_system.admin_username, running_system.admin_password)
-    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
-    return page
-
-
-def _note(message: ConsoleMessage, complaints: list[str]) -> None:
-    if message.type == "error" and not REFUSED_REQUEST.match(message.text):
-        complaints.append(message.text)
-
-
-async def sign_in(page: Page, username: str, password: str) -> None:
-    await page.goto("/")
-    await page.get_by_label("Username").fill(username)
-    await page.get_by_label("Password", exact=True).fill(password)
-    await page.get_by_role("button", name="Sign in").click()
-
-
-async def wait_until_connected(page: Page) -> None:
-    await expect(page.get_by_role("status").get_by_text("Connected")).to_be_visible(
-        timeout=SHOWN_WITHIN_MS
-    )
-
-
-async def add_person(page: Page, name: str) -> None:
-    """Create somebody known, and stay on their page."""
-    await page.goto("/people")
-    await page.get_by_role("button", name="Add person").click()
-    dialog = page.get_by_role("dialog", name="Add person")
-    await dialog.get_by_label("Name", exact=True).fill(name)
-    await dialog.get_by_role("button", name="Add", exact=True).click()
-    await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
-
-
-async def upload_photographs(page: Page, *photographs: Path) -> Locator:
-    """Upload on a person's page; returns the list of results, a row a file."""
-    await page.get_by_label("Photographs to add").set_input_files(photographs)
-    results = page.get_by_role("list", name="Uploads").get_by_role("listitem")
-    await expect(results).to_have_count(len(photographs))
-    await expect(page.get_by_role("button", name="Add photographs")).to_be_enabled(
-        timeout=CLASSIFIED_WITHIN_MS
-    )
-    return results
-
-
-async def assert_picture_loads(picture: Locator) -> None:
-    """`decode` fails where the picture is missing or broken."""
-    await picture.evaluate("image => image.decode()")
-
-
-def photograph_of(test_data: Path, name: str) -> Path:
-    """A photograph of somebody who appears in one test only."""
-    return test_data / "lfw-dev" / "images" / name / f"{name}_0001.jpg"
-
-
-async def see(
-    page: Page, running_system: RunningSystem, photograph: Path, camera_id: str = "front-door"
-) -> Locator:
-    """Have a camera see a face while the Live page is open; returns the face's card."""
-    await page.goto("/")
-    await wait_until_connected(page)
-    return card_of(page, await asyncio.to_thread(running_system.upload, photograph, camera_id))
-
-
-def card_of(page: Page, detection: str) -> Locator:
-    return page.locator(f'a[href*="detection={detection}"]')
-
-
-async def see_stranger(page: Page, running_system: RunningSystem, photograph: Path) -> Locator:
-    """As `see`, and wait until Usher has called them a stranger."""
-    card = await see(page, running_system, photograph)
-    await expect(card).to_have_accessible_name(STRANGER, timeout=CLASSIFIED_WITHIN_MS)
-    return card
-
-
-async def open_person(page: Page, card: Locator) -> str:
-    """From a card by the drawer to the person's page; returns the name that stands there."""
-    await card.click()
-    await page.get_by_role("dialog", name="Detection").get_by_role("link", name=STRANGER).click()
-    heading = page.get_by_role("heading", name=STRANGER, level=1)
-    return await heading.inner_text()
 
 
 async def test_sign_in_shows_an_error_when_the_password_is_wrong(
@@ -355,7 +224,9 @@ async def test_device_key_is_shown_once(page: Page) -> None:
     assert key not in await page.content()
 
 
-@pytest.mark.parametrize("path", ["/", "/people", "/people?kind=unknown", "/alerts", "/devices"])
+@pytest.mark.parametrize(
+    "path", ["/", "/people", "/people?kind=unknown", "/review", "/alerts", "/identity", "/devices"]
+)
 async def test_page_fits_a_phone(
     page: Page, running_system: RunningSystem, test_data: Path, path: str
 ) -> None:
@@ -366,7 +237,7 @@ async def test_page_fits_a_phone(
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await page.wait_for_load_state("load")
 
-    assert await _overflow_px(page) <= 0
+    assert await overflow_px(page) <= 0
 
 
 async def test_person_and_drawer_fit_a_phone(
@@ -378,11 +249,11 @@ async def test_person_and_drawer_fit_a_phone(
     await card.click()
     drawer = page.get_by_role("dialog", name="Detection")
     await expect(drawer.get_by_label("Who is this?")).to_be_visible()
-    assert await _overflow_px(page) <= 0
+    assert await overflow_px(page) <= 0
     await drawer.get_by_role("link", name=STRANGER).click()
 
     await expect(page.get_by_role("heading", name=STRANGER, level=1)).to_be_visible()
-    assert await _overflow_px(page) <= 0
+    assert await overflow_px(page) <= 0
 
 
 async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:
@@ -393,10 +264,3 @@ async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:
 
     await expect(page.get_by_role("heading", name="Alerts", level=1)).to_be_visible()
     await expect(page.get_by_role("link", name="People")).not_to_be_in_viewport()
-
-
-async def _overflow_px(page: Page) -> int:
-    root: int = await page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    return root

@@ -21,12 +21,14 @@ export type DetectionFilter = {
   status?: T.DetectionStatus;
   from?: string;
   to?: string;
+  /** Only those that wait for somebody to say whether they show their candidate. */
+  review?: boolean;
 };
 export type PersonFilter = { kind?: T.PersonKind; q?: string };
 export type AlertFilter = { status?: T.AlertStatus };
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
-type Parameters = Record<string, string | undefined>;
+type Parameters = Record<string, string | boolean | undefined>;
 
 /** Goes with every changing request; the API hands it out with the session. */
 let csrfToken = "";
@@ -55,10 +57,8 @@ async function failure(response: Response): Promise<ApiError> {
 }
 
 function get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
-  const given = Object.entries(parameters).filter((entry): entry is [string, string] =>
-    Boolean(entry[1]),
-  );
-  const query = new URLSearchParams(given).toString();
+  const given = Object.entries(parameters).filter(([, value]) => value);
+  const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
   return send("GET", query ? `${path}?${query}` : path);
 }
 
@@ -98,6 +98,9 @@ export const listDetections = (filter: DetectionFilter, cursor?: string) =>
 export const getDetection = (id: string) => get<T.Detection>(`/detections/${segment(id)}`);
 export const assignDetection = (id: string, assignment: T.Assignment) =>
   send<T.Detection>("POST", `/detections/${segment(id)}/assign`, assignment);
+/** Says whom a detection does not show. */
+export const rejectDetection = (id: string, personId: string) =>
+  send<void>("POST", `/detections/${segment(id)}/reject`, { person_id: personId });
 export const retryDetection = (id: string) =>
   send<T.Detection>("POST", `/detections/${segment(id)}/retry`);
 export const detectionImage = (id: string) => `${API}/detections/${segment(id)}/image`;
@@ -118,6 +121,9 @@ export const deletePerson = (id: string) =>
 /** Folds one person into another, who stays. */
 export const mergePerson = (stays: string, goes: string) =>
   send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: [goes] });
+/** Takes detections away from a person who is not on them. */
+export const splitPerson = (id: string, split: T.Split) =>
+  send<void>("POST", `/persons/${segment(id)}/split`, split);
 
 export const listFaces = (personId: string, cursor?: string) =>
   get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`, { cursor });
@@ -130,6 +136,14 @@ export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
 export const faceImage = (personId: string, faceId: string) =>
   `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image`;
+
+// ---- Identity ----
+
+/** The history of who is who, the newest first; of one person, or of all. */
+export const listChanges = (personId?: string, cursor?: string) =>
+  get<T.Page<T.IdentityChange>>("/identity/changes", { person_id: personId, cursor });
+export const undoChange = (id: string) => send<void>("POST", "/identity/undo", { change_id: id });
+export const getIdentityStats = () => get<T.IdentityStats>("/stats/identity");
 
 // ---- Alerts, cameras, devices, figures ----
 

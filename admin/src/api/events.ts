@@ -2,6 +2,7 @@
 
 import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { isQuestion } from "../review";
 import { type AlertFilter, type DetectionFilter, openEvents } from "./client";
 import { refetchAll, SESSION } from "./queries";
 import type { Alert, Detection, Page, Person, PersonRemoved } from "./types";
@@ -70,6 +71,9 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
   const refetchStatsSoon = throttle(() => {
     void queryClient.invalidateQueries({ queryKey: ["stats"] });
   });
+  const refetchIdentitySoon = throttle(() => {
+    void queryClient.invalidateQueries({ queryKey: ["identity"] });
+  });
   const refetchSoon = throttle(() => refetchAll(queryClient));
 
   source.addEventListener("detection", (event) => {
@@ -77,6 +81,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     queryClient.setQueryData<Detection>(["detection", detection.id], (old) => old && detection);
     placeInLists(queryClient, "detections", detection, belongsTo);
     refetchStatsSoon();
+    if (detection.candidate) refetchIdentitySoon();
     // An answer that is on its way may be older than this event and about to replace it.
     if (queryClient.isFetching({ queryKey: ["detections"] })) refetchSoon();
   });
@@ -85,6 +90,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     queryClient.setQueryData<Person>(["person", person.id], (old) => old && person);
     nameInDetections(queryClient, person);
     refetchPersonsSoon();
+    refetchIdentitySoon();
   });
   source.addEventListener("person_removed", (event) => {
     const { id }: PersonRemoved = JSON.parse(event.data);
@@ -109,6 +115,7 @@ function belongsTo(detection: Detection, filter: DetectionFilter): boolean {
     (!filter.camera_id || detection.camera_id === filter.camera_id) &&
     (!filter.person_id || detection.person?.id === filter.person_id) &&
     (!filter.status || detection.status === filter.status) &&
+    (!filter.review || isQuestion(detection)) &&
     (!filter.from || captured >= Date.parse(filter.from)) &&
     (!filter.to || captured < Date.parse(filter.to))
   );
@@ -158,8 +165,11 @@ function place<Item extends { id: string; captured_at: string }>(
 /** A person was named or ignored: their detections say so at once. */
 function nameInDetections(queryClient: QueryClient, person: Person): void {
   const brief = { id: person.id, name: person.name, kind: person.kind };
-  const renamed = (detection: Detection) =>
-    detection.person?.id === person.id ? { ...detection, person: brief } : detection;
+  const renamed = ({ person: shown, candidate, ...rest }: Detection): Detection => ({
+    ...rest,
+    person: shown?.id === person.id ? brief : shown,
+    candidate: candidate?.id === person.id ? brief : candidate,
+  });
 
   queryClient.setQueriesData<Pages<Detection>>(
     { queryKey: ["detections"] },

@@ -3,6 +3,7 @@
 
 import { notifications } from "@mantine/notifications";
 import {
+  type InfiniteData,
   keepPreviousData,
   MutationCache,
   QueryCache,
@@ -10,9 +11,10 @@ import {
   useInfiniteQuery,
   useMutation,
   useQuery,
+  useQueryClient,
 } from "@tanstack/react-query";
 import * as client from "./client";
-import type { Page } from "./types";
+import type { Detection, Page } from "./types";
 
 export const SESSION = ["session"];
 
@@ -114,6 +116,26 @@ export type Continuable = Pick<
 export const useDetections = (filter: client.DetectionFilter) =>
   usePages(["detections", filter], (cursor) => client.listDetections(filter, cursor));
 
+/** The detections that wait for an answer, and a function that takes answered ones out at once. */
+export function useReview() {
+  const queryClient = useQueryClient();
+  const filter = { review: true };
+
+  function settle(answered: Detection[]) {
+    const ids = new Set(answered.map(({ id }) => id));
+    const settled = ({ items, ...page }: Page<Detection>) => ({
+      ...page,
+      items: items.filter(({ id }) => !ids.has(id)),
+    });
+    queryClient.setQueryData<InfiniteData<Page<Detection>>>(
+      ["detections", filter],
+      (data) => data && { ...data, pages: data.pages.map(settled) },
+    );
+  }
+
+  return { waiting: useDetections(filter), settle };
+}
+
 export const useDetection = (id: string) =>
   useQuery({ queryKey: ["detection", id], queryFn: () => client.getDetection(id) });
 
@@ -129,6 +151,16 @@ export const usePerson = (id: string | undefined) =>
 
 export const useFaces = (personId: string) =>
   usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
+
+export const useIdentityChanges = (personId?: string) =>
+  usePages(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor));
+
+export const useIdentityStats = () =>
+  useQuery({
+    queryKey: ["identity", "stats"],
+    queryFn: client.getIdentityStats,
+    refetchInterval: 60_000,
+  });
 
 export const useAlerts = (filter: client.AlertFilter) =>
   usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));

@@ -65,6 +65,8 @@ export type Detection = {
   reason?: string | null;
   person?: PersonBrief | null;
   confidence?: Confidence | null;
+  candidate?: PersonBrief | null;
+  confirmed?: boolean;
   quality?: Quality | null;
   box?: Box | null;
   frame?: FramePlace | null;
@@ -93,6 +95,19 @@ export type Face = {
   origin: "enrolment" | "detection";
   detection_id?: string | null;
   created_at: string;
+};
+export type Split = { detection_ids: string[]; into?: string | null };
+export type ChangeKind = "merge" | "move" | "reject" | "update" | "redecide";
+export type IdentityChange = {
+  id: string;
+  at: string;
+  actor: string;
+  kind: ChangeKind;
+  persons: PersonBrief[];
+  detections: number;
+  undone_at?: string | null;
+  undone_by?: string | null;
+  final?: string | null;
 };
 export type DeletionReceipt = {
   person_id: string;
@@ -127,4 +142,31 @@ export type Stats = {
   queue: number;
   alerts_unsent: number;
   oldest_pending_s?: number | null;
+};
+
+export type Estimate = { share: number; low: number; high: number; samples: number };
+export type LookAlike = { persons: PersonBrief[]; confidence: Confidence };
+export type DoubtfulReference = {
+  person: PersonBrief;
+  face_id: string;
+  closer_to?: PersonBrief | null;
+};
+export type FewReferences = { person: PersonBrief; references: number };
+export type Recalibration = { at: string; threshold: number; persons: number; reason: string };
+export type IdentityStats = {
+  model: string;
+  rule: "budget" | "fixed";
+  budget: number | null;
+  threshold: number;
+  reason: string;
+  persons: number;
+  references: number;
+  strangers: number;
+  review: number;
+  fpir: Estimate | null;
+  fnir: Estimate | null;
+  look_alikes: LookAlike[];
+  doubtful: DoubtfulReference[];
+  few_references: FewReferences[];
+  recalibrations: Recalibration[];
 };

@@ -1,5 +1,4 @@
 import { Button, Checkbox, Group, Paper, Stack, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import {
   type Icon,
   IconEye,
@@ -8,24 +7,27 @@ import {
   IconReload,
   IconUserPlus,
   IconUserQuestion,
+  IconUserX,
 } from "@tabler/icons-react";
 import { useState } from "react";
 import {
   assignDetection,
   mergePerson,
+  rejectDetection,
   retryDetection,
   stopIgnoring,
   updatePerson,
 } from "../api/client";
-import { useChange, usePerson } from "../api/queries";
+import { usePerson } from "../api/queries";
 import type { Detection, Person } from "../api/types";
 import { count } from "../format";
 import { outcomeOf, personName } from "../outcome";
+import { useIdentityChange } from "./Undo";
 import { WhoForm } from "./WhoForm";
 
 /** What can be done about a detection: say who it is, ignore them, or take it out. */
 export function Corrections({ detection }: { detection: Detection }) {
-  const change = useChange();
+  const change = useIdentityChange();
   const [naming, setNaming] = useState(detection.status === "unidentifiable");
   const { tone } = outcomeOf(detection);
   const mayBeOther = tone !== "unknown" && tone !== "failed";
@@ -55,7 +57,7 @@ export function Corrections({ detection }: { detection: Detection }) {
             variant="default"
             leftSection={<Icon size={16} aria-hidden />}
             disabled={change.isPending}
-            onClick={() => change.run(request, () => notifications.show({ message: done }))}
+            onClick={() => change.run(request, { done, personId: detection.person?.id })}
           >
             {label}
           </Button>
@@ -93,6 +95,14 @@ function actionsFor({ id, status, person }: Detection): Action[] {
       },
     );
   }
+  if (person?.kind === "known" && status === "classified") {
+    actions.push({
+      label: `Not ${personName(person)}`,
+      Icon: IconUserX,
+      request: () => rejectDetection(id, person.id),
+      done: `Not ${personName(person)}. Usher decides again who it is.`,
+    });
+  }
   if (person?.kind === "ignored") {
     actions.push({
       label: "Stop ignoring",
@@ -115,7 +125,7 @@ function actionsFor({ id, status, person }: Detection): Action[] {
 /** Names a stranger, or says which person they turned out to be. */
 function StrangerForm({ detection, personId }: { detection: Detection; personId: string }) {
   const stranger = usePerson(personId).data;
-  const change = useChange();
+  const change = useIdentityChange();
   const [everything, setEverything] = useState(true);
   const sightings = stranger?.detections ?? 1;
 
@@ -125,15 +135,15 @@ function StrangerForm({ detection, personId }: { detection: Detection; personId:
         everything
           ? mergePerson(person.id, personId)
           : assignDetection(detection.id, { person_id: person.id }),
-      () => notifications.show({ message: `This is ${personName(person)}.` }),
+      { done: `This is ${personName(person)}.`, personId: person.id },
     );
   }
 
   function name(given: string) {
-    change.run(
-      () => updatePerson(personId, { name: given }),
-      () => notifications.show({ message: `Usher knows ${given} now.` }),
-    );
+    change.run(() => updatePerson(personId, { name: given }), {
+      done: `Usher knows ${given} now.`,
+      personId,
+    });
   }
 
   return (
@@ -154,7 +164,7 @@ function StrangerForm({ detection, personId }: { detection: Detection; personId:
 
 /** Says that a detection shows somebody else, for this one picture. */
 function ReassignForm({ detection, onDone }: { detection: Detection; onDone: () => void }) {
-  const change = useChange();
+  const change = useIdentityChange();
 
   async function nameNewPerson(name: string) {
     const assigned = await assignDetection(detection.id, { new_person: true });
@@ -162,10 +172,7 @@ function ReassignForm({ detection, onDone }: { detection: Detection; onDone: () 
   }
 
   function say(request: () => Promise<unknown>, name: string) {
-    change.run(request, () => {
-      onDone();
-      notifications.show({ message: `This is ${name}.` });
-    });
+    change.run(request, { done: `This is ${name}.`, onDone });
   }
 
   return (

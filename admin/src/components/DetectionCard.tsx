@@ -3,20 +3,53 @@ import { Link } from "react-router";
 import { detectionImage } from "../api/client";
 import type { Detection } from "../api/types";
 import { clockTime, fullTime } from "../format";
-import { outcomeOf, type Tone } from "../outcome";
+import { outcomeOf, personName, type Tone } from "../outcome";
+import { isQuestion } from "../review";
 import { ConfidenceMeter } from "./ConfidenceMeter";
 import styles from "./DetectionCard.module.css";
 import { useDetectionLink } from "./DetectionDrawer";
 
 const CHIPS: Partial<Record<Tone, string>> = { unknown: "Stranger", ignored: "Ignored" };
 
-/** One detection; it opens the drawer. */
-export function DetectionCard({ detection, camera }: { detection: Detection; camera: string }) {
-  const linkTo = useDetectionLink();
-  const { tone, label } = outcomeOf(detection);
+/** Which detections are chosen, by identifier. */
+export type Selection = { ids: ReadonlySet<string>; toggle: (id: string) => void };
 
+type Shown = { detection: Detection; camera: string };
+
+/** One detection; it opens the drawer, or is chosen where there is a selection. */
+export function DetectionCard({
+  detection,
+  camera,
+  selection,
+}: Shown & { selection?: Selection | undefined }) {
+  const linkTo = useDetectionLink();
+  const { tone } = outcomeOf(detection);
+
+  if (selection) {
+    const chosen = selection.ids.has(detection.id);
+    return (
+      <label className={styles.card} data-tone={tone} data-chosen={chosen}>
+        <input
+          type="checkbox"
+          className={styles.choice}
+          checked={chosen}
+          onChange={() => selection.toggle(detection.id)}
+        />
+        <Contents detection={detection} camera={camera} />
+      </label>
+    );
+  }
   return (
     <Link className={styles.card} data-tone={tone} to={linkTo(detection.id)}>
+      <Contents detection={detection} camera={camera} />
+    </Link>
+  );
+}
+
+function Contents({ detection, camera }: Shown) {
+  const { tone, label } = outcomeOf(detection);
+  return (
+    <>
       <img className={styles.picture} src={detectionImage(detection.id)} alt="" loading="lazy" />
       {CHIPS[tone] && <span className={styles.chip}>{CHIPS[tone]}</span>}
       <div className={styles.caption}>
@@ -35,12 +68,15 @@ export function DetectionCard({ detection, camera }: { detection: Detection; cam
             {clockTime(detection.captured_at)}
           </time>
         </div>
+        {isQuestion(detection) && detection.candidate && (
+          <p className={styles.question}>Probably {personName(detection.candidate)}?</p>
+        )}
         {tone === "failed" && (
           <p className={styles.reason} title={detection.reason ?? undefined}>
             {detection.reason}
           </p>
         )}
       </div>
-    </Link>
+    </>
   );
 }

@@ -1,9 +1,12 @@
 import { Anchor, Drawer, Group, Loader, Stack, Text, Title } from "@mantine/core";
+import { IconUserCheck } from "@tabler/icons-react";
 import { Link, useSearchParams } from "react-router";
 import { useCameraName, useDetection } from "../api/queries";
 import type { Detection, FramePlace } from "../api/types";
 import { count, fullTime } from "../format";
 import { outcomeOf, type Tone } from "../outcome";
+import { questionOf } from "../review";
+import { CandidateQuestion } from "./CandidateQuestion";
 import { ConfidenceMeter } from "./ConfidenceMeter";
 import { Corrections } from "./Corrections";
 import styles from "./DetectionDrawer.module.css";
@@ -51,9 +54,14 @@ function DetectionDetails({ id }: { id: string }) {
   const detection = useDetection(id);
   if (detection.isPending) return <Loader aria-label="Loading" />;
   if (!detection.data) return <Failure error={detection.error} retry={detection.refetch} />;
+  const question = questionOf(detection.data);
   return (
     <Stack gap="md">
-      <DetectionPicture detection={detection.data} />
+      {question ? (
+        <CandidateQuestion question={question} />
+      ) : (
+        <DetectionPicture detection={detection.data} />
+      )}
       <Who detection={detection.data} />
       <Corrections detection={detection.data} />
       <Facts detection={detection.data} />
@@ -84,6 +92,12 @@ function Who({ detection }: { detection: Detection }) {
         <Group gap={6} c="dimmed" fz="sm">
           <ConfidenceMeter confidence={detection.confidence} />
           {detection.confidence} confidence
+        </Group>
+      )}
+      {detection.confirmed && (
+        <Group gap={6} c="dimmed" fz="sm">
+          <IconUserCheck size={15} aria-hidden />
+          Confirmed by a person
         </Group>
       )}
       <Text c={tone === "failed" ? "red" : "dimmed"} fz="sm">

@@ -5,14 +5,25 @@ import { useCameraName, useDetections } from "../api/queries";
 import type { Detection } from "../api/types";
 import { dayName } from "../format";
 import { CardGrid } from "./CardGrid";
-import { DetectionCard } from "./DetectionCard";
+import { DetectionCard, type Selection } from "./DetectionCard";
 import { Failure } from "./Failure";
 import { LoadMore } from "./LoadMore";
 
 const CARD_WIDTH_PX = 158;
 
-/** Detections, newest first, by day; `empty` stands in where there are none. */
-export function DetectionList({ filter, empty }: { filter: DetectionFilter; empty: ReactNode }) {
+/**
+ * Detections, newest first, by day; `empty` stands in where there are none. With a `selection` they
+ * are chosen, without one they open.
+ */
+export function DetectionList({
+  filter,
+  empty,
+  selection,
+}: {
+  filter: DetectionFilter;
+  empty: ReactNode;
+  selection?: Selection | undefined;
+}) {
   const detections = useDetections(filter);
   const cameraName = useCameraName();
 
@@ -39,7 +50,11 @@ export function DetectionList({ filter, empty }: { filter: DetectionFilter; empt
           <CardGrid label={`Detections, ${day}`} cardWidth={CARD_WIDTH_PX}>
             {ofDay.map((detection) => (
               <li key={detection.id}>
-                <DetectionCard detection={detection} camera={cameraName(detection.camera_id)} />
+                <DetectionCard
+                  detection={detection}
+                  camera={cameraName(detection.camera_id)}
+                  selection={selection}
+                />
               </li>
             ))}
           </CardGrid>

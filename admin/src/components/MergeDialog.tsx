@@ -9,18 +9,17 @@ import {
   UnstyledButton,
 } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { notifications } from "@mantine/notifications";
 import { IconArrowRight, IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import { mergePerson } from "../api/client";
-import { useChange } from "../api/queries";
 import type { Person, PersonKind } from "../api/types";
 import { count, listed } from "../format";
 import { personName } from "../outcome";
 import styles from "./MergeDialog.module.css";
 import { PersonList } from "./PersonList";
 import { Portrait } from "./Portrait";
+import { useIdentityChange } from "./Undo";
 
 /** Makes one person of two: first whom, then which of the two stays. */
 export function MergeDialog({
@@ -102,17 +101,17 @@ function Choice({
   const [stays, setStays] = useState(person.name || !other.name ? person : other);
   const goes = stays === person ? other : person;
   const navigate = useNavigate();
-  const change = useChange();
+  const change = useIdentityChange();
 
   function merge() {
-    change.run(
-      () => mergePerson(stays.id, goes.id),
-      () => {
-        notifications.show({ message: `${personName(goes)} is part of ${personName(stays)} now.` });
+    change.run(() => mergePerson(stays.id, goes.id), {
+      done: `${personName(goes)} is part of ${personName(stays)} now.`,
+      personId: stays.id,
+      onDone: () => {
         onMerged();
         navigate(`/people/${stays.id}`, { replace: true });
       },
-    );
+    });
   }
 
   return (

@@ -1,12 +1,18 @@
 import { IconUser } from "@tabler/icons-react";
 import { useState } from "react";
 import { faceImage } from "../api/client";
-import type { Person } from "../api/types";
+import type { Person, PersonBrief } from "../api/types";
 import { personName } from "../outcome";
 import styles from "./Portrait.module.css";
 
 /** A person's picture; initials, or a silhouette, where there is none. */
-export function Portrait({ person, size }: { person: Person; size: number | "100%" }) {
+export function Portrait({
+  person,
+  size,
+}: {
+  person: PersonBrief & Pick<Person, "face_id">;
+  size: number | "100%";
+}) {
   const [brokenFaceId, setBrokenFaceId] = useState<string>();
   const { face_id: faceId } = person;
   const width = typeof size === "number" ? size : undefined;

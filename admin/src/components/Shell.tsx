@@ -1,6 +1,13 @@
 import { AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconBell, IconDeviceCctv, IconLivePhoto, IconUsers } from "@tabler/icons-react";
+import {
+  IconBell,
+  IconDeviceCctv,
+  IconFingerprint,
+  IconLivePhoto,
+  IconUserQuestion,
+  IconUsers,
+} from "@tabler/icons-react";
 import { useEffect } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
@@ -10,12 +17,15 @@ import { ConnectionStatus } from "./ConnectionStatus";
 import { DetectionDrawer } from "./DetectionDrawer";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Logo } from "./Logo";
+import { ReviewCount } from "./ReviewCount";
 import styles from "./Shell.module.css";
 
 const SECTIONS = [
   { to: "/", label: "Live", Icon: IconLivePhoto },
   { to: "/people", label: "People", Icon: IconUsers },
+  { to: "/review", label: "Review", Icon: IconUserQuestion },
   { to: "/alerts", label: "Alerts", Icon: IconBell },
+  { to: "/identity", label: "Identity", Icon: IconFingerprint },
   { to: "/devices", label: "Devices", Icon: IconDeviceCctv },
 ];
 
@@ -71,6 +81,7 @@ export function Shell({ user }: { user: User }) {
                 to={to}
                 label={label}
                 leftSection={<Icon size={19} stroke={1.7} aria-hidden />}
+                rightSection={to === "/review" && <ReviewCount />}
                 active={active}
                 aria-current={active ? "page" : undefined}
                 fw={active ? 600 : 500}

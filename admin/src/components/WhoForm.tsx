@@ -10,12 +10,15 @@ export function WhoForm({
   pending,
   onName,
   onPick,
+  focusName = false,
   children,
 }: {
   exclude: string | undefined;
   pending: boolean;
   onName: (name: string) => void;
   onPick: (person: Person) => void;
+  /** Whether the dialog around it opens with the cursor in the name. */
+  focusName?: boolean;
   children?: ReactNode;
 }) {
   const [text, setText] = useState("");
@@ -36,6 +39,7 @@ export function WhoForm({
             label="Who is this?"
             placeholder="Name"
             maxLength={120}
+            data-autofocus={focusName || undefined}
             value={text}
             onChange={(event) => setText(event.currentTarget.value)}
           />

@@ -6,6 +6,7 @@ import { useCameras, useStats } from "../api/queries";
 import type { DetectionStatus } from "../api/types";
 import { DetectionList } from "../components/DetectionList";
 import { EmptyState } from "../components/EmptyState";
+import { Figures } from "../components/Figures";
 import { PageHeader } from "../components/PageHeader";
 import { count, midnight } from "../format";
 import styles from "./LivePage.module.css";
@@ -110,13 +111,16 @@ function TodayFigures() {
   const waitingS = stats.oldest_pending_s ?? 0;
   return (
     <>
-      <dl className={styles.figures} aria-label="Today">
-        <Figure label="Seen today" value={stats.detections} />
-        <Figure label="People" value={stats.persons} />
-        <Figure label="New people" value={stats.new_persons} />
-        <Figure label="Alerts sent" value={stats.alerts_sent} />
-        <Figure label="Being identified" value={stats.queue} />
-      </dl>
+      <Figures
+        label="Today"
+        figures={{
+          "Seen today": stats.detections,
+          People: stats.persons,
+          "New people": stats.new_persons,
+          "Alerts sent": stats.alerts_sent,
+          "Being identified": stats.queue,
+        }}
+      />
       {waitingS > SLOW_QUEUE_S && (
         <Alert color="red" mt="md" title="Faces are waiting to be identified">
           The oldest of {count(stats.queue, "detection")} has waited for{" "}
@@ -124,15 +128,6 @@ function TodayFigures() {
         </Alert>
       )}
     </>
-  );
-}
-
-function Figure({ label, value }: { label: string; value: number }) {
-  return (
-    <div className={styles.figure}>
-      <dt>{label}</dt>
-      <dd>{value.toLocaleString()}</dd>
-    </div>
   );
 }
 

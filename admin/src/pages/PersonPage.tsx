@@ -6,6 +6,7 @@ import {
   Paper,
   Skeleton,
   Stack,
+  Tabs,
   Text,
   Textarea,
   TextInput,
@@ -20,13 +21,15 @@ import { deletePerson, stopIgnoring, updatePerson } from "../api/client";
 import { useChange, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
-import { DetectionList } from "../components/DetectionList";
 import { Failure } from "../components/Failure";
+import { History } from "../components/History";
 import { MergeDialog } from "../components/MergeDialog";
 import { PageHeader } from "../components/PageHeader";
+import { PersonDetections } from "../components/PersonDetections";
 import { Photographs } from "../components/Photographs";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
+import { useIdentityChange } from "../components/Undo";
 import { count, listed } from "../format";
 import { personName } from "../outcome";
 import styles from "./PersonPage.module.css";
@@ -58,17 +61,18 @@ function PersonDetails({ person }: { person: Person }) {
         </Title>
         <Photographs person={person} />
       </section>
-      <section aria-label="Detections">
-        <Title order={2}>Detections</Title>
-        <DetectionList
-          filter={{ person_id: person.id }}
-          empty={
-            <Text c="dimmed" fz="sm" mt="xs">
-              No camera has seen {personName(person)} yet.
-            </Text>
-          }
-        />
-      </section>
+      <Tabs defaultValue="detections" keepMounted={false}>
+        <Tabs.List mb="md">
+          <Tabs.Tab value="detections">Detections</Tabs.Tab>
+          <Tabs.Tab value="history">History</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="detections">
+          <PersonDetections person={person} />
+        </Tabs.Panel>
+        <Tabs.Panel value="history">
+          <History personId={person.id} empty="Nobody has changed anything about who this is." />
+        </Tabs.Panel>
+      </Tabs>
     </Stack>
   );
 }
@@ -101,15 +105,16 @@ function Summary({ person }: { person: Person }) {
 }
 
 function Actions({ person }: { person: Person }) {
-  const change = useChange();
+  const change = useIdentityChange();
   const [editing, edit] = useDisclosure();
   const [merging, merge] = useDisclosure();
   const [deleting, remove] = useDisclosure();
   const ignored = person.kind === "ignored";
 
   function toggleIgnored() {
-    change.run(() =>
-      ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" }),
+    change.run(
+      () => (ignored ? stopIgnoring(person) : updatePerson(person.id, { kind: "ignored" })),
+      { done: ignored ? "No longer ignored." : "Ignored from now on.", personId: person.id },
     );
   }
 
@@ -161,7 +166,7 @@ function Actions({ person }: { person: Person }) {
 type DialogProps = { person: Person; opened: boolean; onClose: () => void };
 
 function EditDialog({ person, opened, onClose }: DialogProps) {
-  const change = useChange();
+  const change = useIdentityChange();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -170,7 +175,11 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
     const notes = String(form.get("notes"));
     // A name makes known, except whom one ignores.
     const kind = person.kind === "ignored" ? "ignored" : "known";
-    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), onClose);
+    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), {
+      done: "Saved.",
+      personId: person.id,
+      onDone: onClose,
+    });
   }
 
   return (
@@ -256,15 +265,15 @@ function contents({ faces, detections, crops, visits, alerts }: DeletionReceipt)
 }
 
 function NameForm({ person }: { person: Person }) {
-  const change = useChange();
+  const change = useIdentityChange();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.run(
-      () => updatePerson(person.id, { name }),
-      () => notifications.show({ message: `Usher knows ${name} now.` }),
-    );
+    change.run(() => updatePerson(person.id, { name }), {
+      done: `Usher knows ${name} now.`,
+      personId: person.id,
+    });
   }
 
   return (

@@ -1,0 +1,82 @@
+"""A browser at the panel of the real system."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+
+from tests.admin.acting import SHOWN_WITHIN_MS, sign_in
+from tests.running import RunningSystem
+
+CHROMIUM = Path(os.environ.get("USHER_TEST_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+
+# Chromium reports every refused request, also where refusing is the right answer.
+REFUSED_REQUEST = re.compile(r"^Failed to load resource: .* status of 4\d\d\b")
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if not CHROMIUM.is_file():
+        reason = f"there is no Chromium at {CHROMIUM}: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    expect.set_options(timeout=SHOWN_WITHIN_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: Browser, running_system: RunningSystem) -> AsyncIterator[BrowserContext]:
+    """A browser without cookies, at the panel's address; what fails in it fails the test."""
+    context = await browser.new_context(
+        base_url=running_system.url, viewport=DESKTOP, reduced_motion="reduce", locale="en-GB"
+    )
+    context.set_default_timeout(SHOWN_WITHIN_MS)
+    complaints: list[str] = []
+    context.on("console", lambda message: _note(message, complaints))
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context
+    await context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+async def page(context: BrowserContext, running_system: RunningSystem) -> Page:
+    """The panel, with the admin signed in."""
+    page = await context.new_page()
+    await sign_in(page, running_system.admin_username, running_system.admin_password)
+    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    return page
+
+
+def _note(message: ConsoleMessage, complaints: list[str]) -> None:
+    if message.type == "error" and not REFUSED_REQUEST.match(message.text):
+        complaints.append(message.text)

@@ -1,0 +1,95 @@
+"""Somebody who decides in the classifier's place, so that a test knows who is who."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+
+from tests.running import RunningSystem
+from usher.domain.face import FaceQuality
+from usher.domain.geometry import Box
+from usher.domain.identifiers import new_person_id
+from usher.domain.records import Confidence, Detection, Embedding
+from usher.storage.assignments import Assignment
+from usher.storage.database import Database, connected
+from usher.storage.detections import Described, Detections
+from usher.storage.identity import Identity
+from usher.storage.leases import ASSIGN, Leases
+
+LEASE_S = 30.0
+
+
+class Decider:
+    """Takes what the cameras have uploaded, and assigns it as it is told to."""
+
+    def __init__(self, database: Database) -> None:
+        self._leases = Leases(database)
+        self._detections = Detections(database)
+        self._identity = Identity(database, visit_gap_s=60)
+        self._random = np.random.default_rng(4)
+
+    async def found_stranger(
+        self, detection_ids: Sequence[str], *, candidate_id: str | None = None
+    ) -> str:
+        """Make detections those of one new stranger, who is probably somebody known; their id."""
+        person_id = new_person_id()
+        for place, detection in enumerate(await self._embedded(detection_ids)):
+            await self._commit(
+                Assignment(
+                    detection=detection,
+                    person_id=person_id,
+                    founds=place == 0,
+                    reference=place == 0,
+                    confidence=Confidence.HIGH,
+                    candidate_id=candidate_id,
+                )
+            )
+        return person_id
+
+    async def recognise(self, person_id: str, detection_ids: Sequence[str]) -> None:
+        """Make detections those of somebody who is there already."""
+        for detection in await self._embedded(detection_ids):
+            await self._commit(
+                Assignment(detection=detection, person_id=person_id, confidence=Confidence.HIGH)
+            )
+
+    async def leave_open(self, detection_id: str, *, candidate_id: str) -> None:
+        """Identify nobody in a detection, which probably shows somebody known."""
+        (detection,) = await self._embedded([detection_id])
+        await self._commit(
+            Assignment(detection=detection, person_id=None, candidate_id=candidate_id)
+        )
+
+    async def _embedded(self, detection_ids: Sequence[str]) -> list[Detection]:
+        claim = await self._detections.claim(limit=50, lease_s=LEASE_S)
+        described = [self._described(detection) for detection in claim.detections]
+        await self._detections.finish_embedding(claim.token, described)
+        return [await self._detections.get(id_) for id_ in detection_ids]
+
+    def _described(self, detection: Detection) -> Described:
+        vector = self._random.normal(size=128).astype(np.float32)
+        return Described(
+            detection_id=detection.id,
+            box=detection.box or Box(0, 0, 1, 1),
+            embedding=Embedding("test", vector / np.linalg.norm(vector)),
+            quality=FaceQuality(acceptable=True, size_px=96, sharpness=0.5),
+        )
+
+    async def _commit(self, assignment: Assignment) -> None:
+        lease = await self._leases.acquire(ASSIGN, "test", lease_s=LEASE_S)
+        assert lease is not None
+        await self._identity.commit(
+            [assignment],
+            lease=lease,
+            lease_s=LEASE_S,
+            version=await self._identity.version(),
+        )
+
+
+@asynccontextmanager
+async def deciding(system: RunningSystem) -> AsyncIterator[Decider]:
+    """Decide about what a system has, which runs without a classifier."""
+    async with connected(system.mongodb_uri, system.database) as database:
+        yield Decider(database)
