@@ -9,7 +9,8 @@ from usher.storage.database import Database
 log = structlog.get_logger()
 
 OTHER_MODELS = (
-    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
+    "references of another model are left out: `usher models prepare`, with the embedder that "
+    "serves, makes them again from their pictures"
 )
 
 
