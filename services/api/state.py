@@ -24,6 +24,7 @@ from usher.storage.database import Database
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.people import People
+from usher.storage.serving import Embedders, Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -83,7 +84,10 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     runtime = Runtime(
         threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
-    pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
+    embedders = Embedders(database)
+    embedder = await embedders.choose(settings.embedder_name)
+    pipeline = await asyncio.to_thread(make_pipeline, runtime, embedder)
+    await embedders.begin(Named(embedder, pipeline.model_id))
     people = People(database)
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
     state = State(

@@ -17,6 +17,7 @@ from usher.storage.detections import Detections
 from usher.storage.identity import Assignment, Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
 from usher.storage.people import People
+from usher.storage.serving import Embedders
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class AssigningStage:
         people: People,
         identity: Identity,
         leases: Leases,
+        embedders: Embedders,
         rule: Rule,
         model: str,
         owner: str,
@@ -51,15 +53,20 @@ class AssigningStage:
         self._people = people
         self._identity = identity
         self._leases = leases
+        self._embedders = embedders
         self._rule = rule
         self._owner = owner
         self._galleries = Galleries(model)
         self._version = -1
 
     async def step(self) -> bool:
-        """Assign one batch; False where there was none, or where somebody else assigns."""
+        """Assign one batch; False where there was none, or where somebody else assigns.
+
+        Nothing is assigned either where another model serves by now: compared with the references
+        that are left of this one, everybody would be a stranger.
+        """
         lease = await self._leases.acquire(ASSIGN, self._owner, lease_s=LEASE_S)
-        if lease is None:
+        if lease is None or not await self._embedders.serves(self._galleries.model):
             return False
         batch = await self._detections.assignable(limit=BATCH)
         if not batch:

@@ -25,6 +25,7 @@ from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import Leases
 from usher.storage.people import People
+from usher.storage.serving import Embedders
 from usher.vision.pipeline import FacePipeline
 
 log = structlog.get_logger()
@@ -143,6 +144,7 @@ def make_worker(
             people=People(database),
             identity=Identity(database, visit_gap_s=settings.visit_gap_s),
             leases=Leases(database),
+            embedders=Embedders(database),
             rule=rule,
             model=pipeline.model_id,
             owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()}",

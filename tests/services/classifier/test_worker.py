@@ -28,6 +28,7 @@ from usher.storage.database import Database
 from usher.storage.identity import Identity
 from usher.storage.leases import AT_ONCE, Leases
 from usher.storage.people import People
+from usher.storage.serving import Embedders
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 
@@ -61,6 +62,7 @@ def new_assigning(backlog: Backlog, model: str, owner: str) -> AssigningStage:
         people=People(backlog.database),
         identity=Identity(backlog.database, visit_gap_s=60),
         leases=Leases(backlog.database),
+        embedders=Embedders(backlog.database),
         rule=RULE,
         model=model,
         owner=owner,
