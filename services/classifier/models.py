@@ -259,6 +259,8 @@ class Models:
         self, items: Sequence[Undescribed], pipeline: FacePipeline
     ) -> dict[str, Vector | str]:
         """All together; where that fails, each by itself."""
+        if not items:
+            return {}
         try:
             found = pipeline.describe_many([self._face(item, pipeline) for item in items])
         except Exception as error:  # noqa: BLE001 - becomes a state of the record
