@@ -19,7 +19,7 @@ from usher.domain.records import Vector
 from usher.settings import Settings
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
-from usher.storage.embeddings import KINDS, Embeddings, SideBySide, Undescribed
+from usher.storage.embeddings import KINDS, REFERENCES, Embeddings, SideBySide, Undescribed
 from usher.storage.serving import NOTICED_WITHIN_S, Embedders, Named, Serving
 from usher.vision.images import CROP_FORMATS, RgbImage, decode_image
 from usher.vision.pipeline import FacePipeline
@@ -156,7 +156,7 @@ class Models:
         serving = await self.serving()
         if serving.changing:
             lease = await self._embedders.begin_change()
-            await self._embeddings.let_serve(serving.embedder.model)
+            await self._embeddings.let_serve(REFERENCES, serving.embedder.model)
             await self._embedders.end_change(lease, switched=False)
             return serving.embedder
         if not serving.served_before:
@@ -178,7 +178,7 @@ class Models:
             if not serving.changing:  # nothing has been exchanged yet
                 await self._embedders.end_change(lease, switched=False)
             raise
-        await self._embeddings.let_serve(other.model)
+        await self._embeddings.let_serve(REFERENCES, other.model)
         await self._embedders.end_change(lease, switched=True)
         log.info("another model serves", name=other.name, model=other.model)
         if pipeline:
@@ -212,8 +212,12 @@ class Models:
         return pipeline
 
     async def _put_right(self, model: str) -> None:
-        """Let vectors serve that were made after the exchange."""
-        if await self._embeddings.let_serve(model):
+        """Let vectors of the model serve that stand beside others, after it has come to serve.
+
+        Detections are exchanged here: nobody is compared with them, so assignment need not wait.
+        """
+        exchanged = [await self._embeddings.let_serve(kind, model) for kind in KINDS]
+        if any(exchanged):
             await self._embedders.references_changed()
 
     # ---- Comparing -------------------------------------------------------------------------------

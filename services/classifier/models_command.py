@@ -189,6 +189,7 @@ async def _standing(embeddings: Embeddings, kind: str, model: str) -> dict[str, 
     return {
         "total": standing.total,
         "ready": standing.ready,
+        "beside": standing.beside,
         "failed": await embeddings.failures(kind, model) if standing.failed else {},
     }
 
@@ -203,6 +204,9 @@ def _print_status(found: dict[str, Any], *, as_json: bool) -> None:
         if embedder is not None:
             _say(f"{word:<14} {embedder['name']} ({embedder['model']}): {_told(embedder)}")
             _print_failures(embedder)
+    if not found["changing"] and any(found["serving"][kind]["beside"] for kind in KINDS):
+        name = found["serving"]["name"]
+        _say(f"Some of its vectors are not in their place yet: `usher models prepare {name}`.")
     if found["changing"]:
         _say(
             "A change to the other model was begun: `usher models switch` ends it, `usher models "

@@ -36,6 +36,7 @@ _DESCRIBED: Mapping[str, Document] = {
 }
 """What has a vector to keep. The classifier makes again those of what it has yet to assign."""
 
+REFERENCES = "faces"
 KINDS = tuple(_DESCRIBED)
 """In the order of their preparation: a face may take over its detection's vector."""
 
@@ -56,11 +57,15 @@ class Undescribed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many have a vector of some model: of `total`, `ready` have, `failed` cannot have one."""
+    """How many have a vector of some model: of `total`, `ready` have, `failed` cannot have one.
+
+    `beside` of those that are ready have it beside another that serves.
+    """
 
     total: int = 0
     ready: int = 0
     failed: int = 0
+    beside: int = 0
 
     @property
     def missing(self) -> int:
@@ -93,10 +98,9 @@ class Embeddings:
     async def standing(self, kind: str, model: str) -> Standing:
         """How far a model is with a kind: one of `KINDS`."""
         serves = {"$eq": ["$embedding.model", model]}
-        beside = {"$eq": ["$other_embedding.model", model]}
+        tried = {"$and": [{"$not": serves}, {"$eq": ["$other_embedding.model", model]}]}
         empty = {"$eq": [{"$ifNull": ["$other_embedding.vector", None]}, None]}
-        ready = {"$or": [serves, {"$and": [beside, {"$not": empty}]}]}
-        failed = {"$and": [{"$not": serves}, beside, empty]}
+        beside, failed = {"$and": [tried, {"$not": empty}]}, {"$and": [tried, empty]}
         rows = await self._database[kind].aggregate(
             [
                 {"$match": _DESCRIBED[kind]},
@@ -104,8 +108,9 @@ class Embeddings:
                     "$group": {
                         "_id": None,
                         "total": {"$sum": 1},
-                        "ready": {"$sum": {"$cond": [ready, 1, 0]}},
+                        "ready": {"$sum": {"$cond": [{"$or": [serves, beside]}, 1, 0]}},
                         "failed": {"$sum": {"$cond": [failed, 1, 0]}},
+                        "beside": {"$sum": {"$cond": [beside, 1, 0]}},
                     }
                 },
                 {"$unset": "_id"},
@@ -169,8 +174,8 @@ class Embeddings:
         )
         return {row["_id"]: row["n"] async for row in rows}
 
-    async def let_serve(self, model: str) -> int:
-        """Exchange the vectors of all that have one of that model beside; how many had.
+    async def let_serve(self, kind: str, model: str) -> int:
+        """Exchange the vectors of all of a kind that have one of that model beside; how many had.
 
         It goes in steps. Broken off, it is done again and goes on from where it was.
         """
@@ -179,13 +184,12 @@ class Embeddings:
             "other_embedding.model": model,
             "other_embedding.vector": {"$ne": None},
         }
+        fields = {"embedding": 1, "other_embedding": 1}
         exchanged = 0
-        for kind in reversed(KINDS):
-            fields = {"embedding": 1, "other_embedding": 1}
-            async for page in _pages(self._database[kind], query, fields, _STEP):
-                exchanges = [_exchange(document, query) for document in page]
-                result = await self._database[kind].bulk_write(exchanges, ordered=False)
-                exchanged += result.modified_count
+        async for page in _pages(self._database[kind], query, fields, _STEP):
+            exchanges = [_exchange(document, query) for document in page]
+            result = await self._database[kind].bulk_write(exchanges, ordered=False)
+            exchanged += result.modified_count
         return exchanged
 
     async def side_by_side(self, serving: str, other: str) -> SideBySide:

@@ -128,7 +128,8 @@ class TestPreparing:
         ada = await site.know("Ada", *colours[:2])
         assert (await site.see(colours[0], colours[10]))[0] == ada
         assert await site.models.prepare(NEW.name) == NEW
-        assert await site.standings(NEW.model) == [Standing(2, 2), Standing(3, 3)]
+        beside = [Standing(2, 2, beside=2), Standing(3, 3, beside=3)]
+        assert await site.standings(NEW.model) == beside
         assert await site.standings(OLD.model) == [Standing(2, 2), Standing(3, 3)]
         assert await site.models.serving() == Serving(OLD, NEW)
         assert (await site.see(colours[0]))[0] == ada
@@ -144,10 +145,10 @@ class TestPreparing:
         site.on_report = break_off
         with pytest.raises(KeyError):
             await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(9, 2)
+        assert (await site.standings(NEW.model))[1] == Standing(9, 2, beside=2)
         site.on_report = lambda: None
         await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(9, 9)
+        assert (await site.standings(NEW.model))[1] == Standing(9, 9, beside=9)
         assert site.described[NEW.name].described == 9
 
     async def test_what_comes_meanwhile_is_described_in_another_round(
@@ -163,7 +164,7 @@ class TestPreparing:
 
         monkeypatch.setattr(Embeddings, "put_beside", meanwhile)
         await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(3, 3)
+        assert (await site.standings(NEW.model))[1] == Standing(3, 3, beside=3)
 
     async def test_broken_crop_alone_fails_and_is_tried_again_when_it_is_mended(
         self, site: Site, colours: list[bytes]
@@ -175,13 +176,13 @@ class TestPreparing:
         path.rename(path.with_suffix(".kept"))
         next(site.backlog.data.rglob(f"{broken.crop}.jpg")).write_bytes(colours[4][:900])
         await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(5, 3, failed=2)
+        assert (await site.standings(NEW.model))[1] == Standing(5, 3, failed=2, beside=3)
         reasons = await site.embeddings.failures("faces", NEW.model)
         assert sorted(reasons.values()) == [1, 1]
         assert any("no picture" in reason for reason in reasons)
         path.with_suffix(".kept").rename(path)
         await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(5, 4, failed=1)
+        assert (await site.standings(NEW.model))[1] == Standing(5, 4, failed=1, beside=4)
 
     async def test_middle_of_the_crop_counts_as_the_face_when_no_box_was_kept_and_none_is_found(
         self, site: Site, colours: list[bytes]
@@ -189,7 +190,7 @@ class TestPreparing:
         ada = await site.know("Ada")
         await site.enrol(ada, colours[0], box=None)
         await site.models.prepare(NEW.name)
-        assert (await site.standings(NEW.model))[1] == Standing(1, 1)
+        assert (await site.standings(NEW.model))[1] == Standing(1, 1, beside=1)
 
     async def test_vectors_of_others_are_replaced_when_the_model_that_serves_is_prepared(
         self, site: Site, colours: list[bytes]
@@ -221,6 +222,7 @@ class TestSwitching:
         persons = await site.backlog.all("persons")
         await site.models.prepare(NEW.name)
         assert await site.models.switch() == NEW
+        assert await site.standings(NEW.model) == [Standing(1, 1), Standing(3, 3)]
         assert await site.models.serving() == Serving(NEW, OLD, served_before=True)
         expected = [ada, bob, stranger]
         assert await site.see(colours[0], colours[26], colours[13], by=NEW) == expected
@@ -295,7 +297,7 @@ class TestSwitching:
         await site.models.prepare(NEW.name)
         let_serve = Embeddings.let_serve
 
-        async def killed(self: Embeddings, model: str) -> int:
+        async def killed(self: Embeddings, *_: str) -> int:
             await self._database["faces"].update_one(
                 {}, [{"$set": {"embedding": "$other_embedding", "other_embedding": "$embedding"}}]
             )

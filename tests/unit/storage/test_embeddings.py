@@ -104,7 +104,7 @@ class TestPreparing:
         outcomes = {ready: VECTOR, failed: "no picture"}
         await embeddings.put_beside("faces", NEW, outcomes)
         standing = await embeddings.standing("faces", NEW)
-        assert standing == Standing(total=4, ready=2, failed=1)
+        assert standing == Standing(total=4, ready=2, failed=1, beside=1)
         assert standing.missing == 1
         assert await embeddings.failures("faces", NEW) == {"no picture": 1}
         assert await embeddings.standing("faces", OLD) == Standing(total=4, ready=3, failed=0)
@@ -131,8 +131,8 @@ class TestExchanging:
         before = {kind: await prepared[kind].find({}, {"embedding": 1}).to_list() for kind in KINDS}
         for kind, keys in ids.items():
             await embeddings.put_beside(kind, NEW, dict.fromkeys(keys, VECTOR))
-        assert await embeddings.let_serve(NEW) == 10
-        assert await embeddings.let_serve(NEW) == 0
+        assert [await embeddings.let_serve(kind, NEW) for kind in KINDS] == [5, 5]
+        assert [await embeddings.let_serve(kind, NEW) for kind in KINDS] == [0, 0]
         for kind, keys in ids.items():
             for key in keys:
                 found = await document(prepared, kind, key)
@@ -142,7 +142,7 @@ class TestExchanging:
                 )
                 vector = vector_from_bytes(found["embedding"]["vector"])
                 assert vector.tolist() == VECTOR.tolist()
-        assert await embeddings.let_serve(OLD) == 10
+        assert [await embeddings.let_serve(kind, OLD) for kind in KINDS] == [5, 5]
         after = {kind: await prepared[kind].find({}, {"embedding": 1}).to_list() for kind in KINDS}
         assert after == before
 
@@ -151,7 +151,7 @@ class TestExchanging:
     ) -> None:
         missing, failed = await add(prepared, reference(), reference())
         await embeddings.put_beside("faces", NEW, {failed: "no picture"})
-        assert await embeddings.let_serve(NEW) == 0
+        assert await embeddings.let_serve("faces", NEW) == 0
         for key in (missing, failed):
             assert (await document(prepared, "faces", key))["embedding"]["model"] == OLD
 

@@ -87,7 +87,7 @@ async def test_events_are_silent_when_another_model_is_prepared_and_serves(own_a
     stream = await listened(own_api, own_api.viewer)
     embeddings = Embeddings(own_api.database)
     await embeddings.put_beside("detections", "new", {detection_id: np.ones(128, np.float32)})
-    assert await embeddings.let_serve("new") == 1
+    assert await embeddings.let_serve("detections", "new") == 1
     assert await ended(own_api, stream) == []
 
 
