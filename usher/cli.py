@@ -28,6 +28,7 @@ _COMMANDS = {
     "enrol": _Lazy("usher.commands.enrol", "all", "Add people from a folder of photographs."),
     "annotate": _Lazy("usher.commands.annotate", "vision", "Write names and boxes into a video."),
     "doctor": _Lazy("usher.commands.doctor", "all", "Check what is installed, and the networks."),
+    "models": _Lazy("services.classifier.models_command", "classifier", "Change the face model."),
     "detect": _Lazy("services.detector.command", "detector", "Find faces and upload them."),
     "api": _Lazy("services.api.command", "api", "Serve the REST API and the panel."),
     "classify": _Lazy("services.classifier.command", "classifier", "Say who each face is."),

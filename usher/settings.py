@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         None,
         pattern=r"^(dlib-crops|dlib-mirrored|dlib|.+\.toml)$",
         description="How a face becomes a vector, or a model card; not set: dlib-crops, or dlib "
-        "where the identity rule is fixed.",
+        "where the identity rule is fixed. Counts at the first start; `usher models` changes it.",
     )
 
     # Services that talk to the API
@@ -71,9 +71,11 @@ class Settings(BaseSettings):
     def embedder_name(self) -> str:
         """The embedder to use: the classic distance of the fixed rule belongs to raw descriptors.
 
-        One that was chosen is kept, whatever the rule.
+        One that was chosen is kept, whatever the rule. The path of a model card is made absolute.
         """
-        return self.embedder or ("dlib" if self.identity_rule == "fixed" else "dlib-crops")
+        if self.embedder is None:
+            return "dlib" if self.identity_rule == "fixed" else "dlib-crops"
+        return str(Path(self.embedder).absolute()) if "." in self.embedder else self.embedder
 
 
 Kind = TypeVar("Kind", bound=Settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from usher.domain.records import Role
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected
+from usher.storage.serving import Embedders
 
 app = typer.Typer()
 log = structlog.get_logger()
@@ -45,6 +47,20 @@ class _Server(uvicorn.Server):
         if state is not None:  # a signal may come while the models are still being loaded
             state.hub.close()
         super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        watch = asyncio.create_task(self._end_with_the_model(), name="model")
+        try:
+            await super().main_loop()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _end_with_the_model(self) -> None:
+        """End as by a signal when another model serves than that of the routes."""
+        state: State = self._api.state.usher
+        await Embedders(state.database).until_another_serves(state.pipeline.model_id)
+        self.handle_exit(signal.SIGTERM, None)
 
 
 @app.command(

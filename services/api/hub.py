@@ -10,6 +10,8 @@ from usher.storage.changes import Change, changes
 from usher.storage.database import Database
 
 _WATCHED = ("detections", "persons", "alerts")
+_NEWS = {"updateDescription.updatedFields.other_embedding": {"$exists": False}}
+"""Not the vectors of a model that is being prepared: there are as many as detections."""
 _ROOM = 1000
 
 
@@ -23,7 +25,7 @@ class Hub:
 
     async def run(self) -> None:
         """Pass changes on until cancelled."""
-        async for change in changes(self._database, _WATCHED):
+        async for change in changes(self._database, _WATCHED, only=_NEWS):
             for queue in tuple(self._queues):
                 self._offer(queue, change)
 

@@ -30,6 +30,7 @@ from usher.storage.history import History
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
+from usher.storage.serving import Embedders, Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -73,7 +74,10 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     runtime = Runtime(
         threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
-    pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
+    embedders = Embedders(database)
+    embedder = await embedders.choose(settings.embedder_name)
+    pipeline = await asyncio.to_thread(make_pipeline, runtime, embedder)
+    await embedders.begin(Named(embedder, pipeline.model_id))
     rule = make_rule(
         settings.identity_rule,
         model=pipeline.model_id,

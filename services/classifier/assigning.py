@@ -17,6 +17,7 @@ from usher.following import Follower
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
+from usher.storage.serving import Embedders
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class AssigningStage:
         follower: Follower,
         calibrations: CalibrationLog,
         deciding: asyncio.Lock,
+        embedders: Embedders,
         model: str,
         owner: str,
     ) -> None:
@@ -57,12 +59,17 @@ class AssigningStage:
         self._calibrations = calibrations
         self._deciding = deciding
         self._model = model
+        self._embedders = embedders
         self._owner = owner
 
     async def step(self) -> bool:
-        """Assign one batch; False where there was none, or where somebody else assigns."""
+        """Assign one batch; False where there was none, or where somebody else assigns.
+
+        Nothing is assigned either where another model serves by now: compared with the references
+        that are left of this one, everybody would be a stranger.
+        """
         lease = await self._leases.acquire(ASSIGN, self._owner, lease_s=LEASE_S)
-        if lease is None:
+        if lease is None or not await self._embedders.serves(self._model):
             return False
         batch = await self._detections.assignable(limit=BATCH)
         if not batch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +17,11 @@ from usher.domain.errors import ConfigurationError
 from usher.identity.rules import make_rule
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
-from usher.storage.database import connected
+from usher.storage.database import Database, connected
 from usher.storage.references import warn_of_other_models
 from usher.storage.schema import prepare
-from usher.vision.pipeline import make_pipeline
+from usher.storage.serving import Embedders, Named
+from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
 app = typer.Typer()
@@ -46,21 +49,49 @@ async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runtime = Runtime(
-        threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
-    )
-    pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
-    rule = make_rule(
-        settings.identity_rule,
-        model=pipeline.model_id,
-        impostors=pipeline.impostors,
-        budget=settings.identity_budget,
-        fixed_distance=settings.identity_fixed_distance,
-    )
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)
+        pipeline = await _load_pipeline(settings, database)
+        rule = make_rule(
+            settings.identity_rule,
+            model=pipeline.model_id,
+            impostors=pipeline.impostors,
+            budget=settings.identity_budget,
+            fixed_distance=settings.identity_fixed_distance,
+        )
         await warn_of_other_models(database, pipeline.model_id)
         log.info("ready", model=pipeline.model_id)
-        await make_worker(settings, database, pipeline, rule).run(stop)
+        async with _stopped_with_its_model(stop, database, pipeline.model_id):
+            await make_worker(settings, database, pipeline, rule).run(stop)
     log.info("stopped")
+
+
+async def _load_pipeline(settings: Settings, database: Database) -> FacePipeline:
+    """The pipeline of the embedder that serves."""
+    runtime = Runtime(
+        threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
+    )
+    embedders = Embedders(database)
+    embedder = await embedders.choose(settings.embedder_name)
+    pipeline = await asyncio.to_thread(make_pipeline, runtime, embedder)
+    await embedders.begin(Named(embedder, pipeline.model_id))
+    return pipeline
+
+
+@asynccontextmanager
+async def _stopped_with_its_model(
+    stop: asyncio.Event, database: Database, model: str
+) -> AsyncIterator[None]:
+    """Set `stop` when another model serves than that one."""
+
+    async def watch() -> None:
+        await Embedders(database).until_another_serves(model)
+        stop.set()
+
+    task = asyncio.create_task(watch(), name="model")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -20,6 +20,7 @@ from usher.storage.leases import ASSIGN, Lease, Leases
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.second_looks import SecondLooks
+from usher.storage.serving import Embedders
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class ConsolidatingStage:
         people: People,
         identity: Identity,
         leases: Leases,
+        embedders: Embedders,
         references: References,
         looks: SecondLooks,
         follower: Follower,
@@ -61,6 +63,7 @@ class ConsolidatingStage:
         self._people = people
         self._identity = identity
         self._leases = leases
+        self._embedders = embedders
         self._references = references
         self._looks = looks
         self._follower = follower
@@ -76,7 +79,7 @@ class ConsolidatingStage:
         if not await self._is_time():
             return False
         lease = await self._leases.acquire(ASSIGN, self._owner, lease_s=LEASE_S)
-        if lease is None:
+        if lease is None or not await self._embedders.serves(self._model):
             return False
         begun = time.monotonic()
         try:

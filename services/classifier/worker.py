@@ -32,6 +32,7 @@ from usher.storage.leases import Leases
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.second_looks import SecondLooks
+from usher.storage.serving import Embedders
 from usher.vision.pipeline import FacePipeline
 
 log = structlog.get_logger()
@@ -172,11 +173,13 @@ def make_stages(
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
     leases = Leases(database)
     follower = Follower(references, lambda: Identifier(model, rule))
+    embedders = Embedders(database)
     deciding = asyncio.Lock()
     assigning = AssigningStage(
         detections=detections,
         identity=identity,
         leases=leases,
+        embedders=embedders,
         follower=follower,
         calibrations=CalibrationLog(Calibrations(database)),
         deciding=deciding,
@@ -188,6 +191,7 @@ def make_stages(
         people=People(database),
         identity=identity,
         leases=leases,
+        embedders=embedders,
         references=references,
         looks=SecondLooks(database),
         follower=follower,

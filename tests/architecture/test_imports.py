@@ -34,6 +34,7 @@ SERVICES = {
     "services.detector.command": {"pymongo", "fastapi", "starlette", "uvicorn", "errbot"},
     "services.notifier.command": {"pymongo", "fastapi", "starlette", "uvicorn", "errbot", "cv2"},
     "services.classifier.command": {"fastapi", "starlette", "uvicorn", "errbot"},
+    "services.classifier.models_command": {"fastapi", "starlette", "uvicorn", "errbot"},
     "usher.commands.enrol": {"pymongo", "fastapi", "starlette", "uvicorn", "errbot"},
     "usher.commands.annotate": {"pymongo", "fastapi", "starlette", "uvicorn", "errbot", "httpx2"},
     "usher.commands.doctor": {"pymongo", "fastapi", "cv2", "dlib", "numpy", "errbot"},

@@ -8,7 +8,7 @@ import pytest
 
 from usher import cli
 
-COMMANDS = ("up", "enrol", "annotate", "doctor", "detect", "api", "classify", "notify")
+COMMANDS = ("up", "enrol", "annotate", "doctor", "models", "detect", "api", "classify", "notify")
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -41,6 +41,12 @@ def test_embedder_of_the_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -
     assert load_settings(Settings).embedder_name == "dlib"
 
 
+def test_path_of_a_card_is_absolute_wherever_it_is_named(tmp_path: Path) -> None:
+    assert load_settings(Settings, embedder="cards/own.toml").embedder_name == str(
+        tmp_path / "cards" / "own.toml"
+    )
+
+
 def test_embedder_is_refused_with_its_variable_when_it_is_unknown() -> None:
     with pytest.raises(ConfigurationError, match="USHER_EMBEDDER"):
         load_settings(Settings, embedder="facenet")

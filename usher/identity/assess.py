@@ -100,12 +100,15 @@ def estimate(events: float, samples: int) -> Estimate | None:
     """A share with its interval; None where the samples are too few to tell."""
     if samples < _FEWEST_SAMPLES:
         return None
+    return Estimate(events / samples, *wilson(events, samples), samples)
+
+
+def wilson(events: float, samples: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share, of one sample or more."""
     share, z = events / samples, _Z_95**2 / samples
     centre = share + z / 2
     half = _Z_95 * math.sqrt(share * (1 - share) / samples + z / samples / 4)
-    return Estimate(
-        share, max((centre - half) / (1 + z), 0.0), min((centre + half) / (1 + z), 1.0), samples
-    )
+    return max((centre - half) / (1 + z), 0.0), min((centre + half) / (1 + z), 1.0)
 
 
 def _fpir(gallery: TemplateGallery, threshold: float) -> Estimate | None:

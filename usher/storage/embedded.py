@@ -27,7 +27,7 @@ from usher.storage.mongod import check_version, environment, explain_exit, find_
 from usher.storage.replica_set import REPLICA_SET, SERVICE_USER, establish
 from usher.storage.server_directory import ServerDirectory
 
-__all__ = ["EmbeddedServer", "find_mongod"]
+__all__ = ["EmbeddedServer", "find_mongod", "uri_of_running"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,10 +121,7 @@ class EmbeddedServer:
         """
         if not self._port:
             raise EmbeddedServerError("the embedded server has not been started")
-        return (
-            f"mongodb://{SERVICE_USER}:{self._password}@127.0.0.1:{self._port}"
-            f"/?replicaSet={REPLICA_SET}&authSource=admin"
-        )
+        return _uri(self._port, self._password)
 
     @property
     def port(self) -> int:
@@ -278,6 +275,25 @@ class EmbeddedServer:
             raise EmbeddedServerError(
                 f"mongod could not be set up: {exc} (log: {self.log_path})"
             ) from exc
+
+
+def uri_of_running(directory: Path) -> str | None:
+    """The URI of the server that another process of this user runs in a directory, if one does.
+
+    It holds the password: keep it out of logs.
+    """
+    server = ServerDirectory(directory)
+    port, password = server.port, server.password
+    if port is None or password is None or not server.is_in_use():
+        return None
+    return _uri(port, password)
+
+
+def _uri(port: int, password: str) -> str:
+    return (
+        f"mongodb://{SERVICE_USER}:{password}@127.0.0.1:{port}"
+        f"/?replicaSet={REPLICA_SET}&authSource=admin"
+    )
 
 
 async def _end(process: asyncio.subprocess.Process, timeout_s: float) -> None:

@@ -57,14 +57,18 @@ class Leases:
         self._database = database
         self._leases = database["leases"]
 
-    async def acquire(self, name: str, owner: str, *, lease_s: float) -> Lease | None:
-        """Take or keep the lease, or None while somebody else holds it.
+    async def acquire(
+        self, name: str, owner: str, *, lease_s: float, by_force: bool = False
+    ) -> Lease | None:
+        """Take or keep the lease, or None while somebody else holds it, unless `by_force`.
 
         What a holder before left open is ended first: otherwise a transaction of a worker that was
         killed would keep its documents locked for a minute, the lease's own among them.
         `usher.storage.schema` makes the documents of all leases.
         """
-        available = {"_id": name, "$or": [{"owner": owner}, FREE]}
+        available: Document = {"_id": name}
+        if not by_force:
+            available["$or"] = [{"owner": owner}, FREE]
         before = await self._leases.find_one(available)
         if before is None:
             return None
@@ -120,9 +124,10 @@ class Leases:
         if not result.matched_count:
             raise LeaseLost(f"the lease {lease.name!r} has changed hands")
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, *, session: Session | None = None) -> None:
         """Give the lease back; harmless where it is lost."""
         await self._leases.update_one(
             {"_id": lease.name, "owner": lease.owner, "token": lease.token},
             [{"$set": {"owner": None, "available_at": "$$NOW"}}],
+            session=session,
         )

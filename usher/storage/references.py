@@ -19,7 +19,8 @@ from usher.storage.versions import gallery_version
 MAX_REFERENCES = 100
 """So many faces of a person are enough."""
 OTHER_MODELS = (
-    "references of another model are left out: enrol these people again, or set USHER_EMBEDDER back"
+    "references of another model are left out: `usher models prepare`, with the embedder that "
+    "serves, makes them again from their pictures"
 )
 _PROJECTION = {
     "person_id": 1,

@@ -113,6 +113,24 @@ class ServerDirectory:
                 self.log.replace(self.log.with_suffix(".log.1"))
             return _secret(self.key_file), _secret(self._password_file)
 
+    def is_in_use(self) -> bool:
+        """Whether a process has the directory."""
+        try:
+            lock = os.open(self.root / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(lock)
+        finally:
+            os.close(lock)
+
+    @property
+    def password(self) -> str | None:
+        """The password of the services' account, where one has been made."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._password_file.read_text().strip()
+        return None
+
     @property
     def port(self) -> int | None:
         """The port that the server had last time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -26,10 +26,9 @@ from usher import wire
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
-from usher.domain.records import Embedding, Face, Person, PersonKind
+from usher.domain.records import Embedding, Face, Person, PersonKind, Vector
 from usher.storage.documents import milliseconds
-from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
-from usher.vision.pipeline import FaceDescription
+from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.wire import utc_now
 
 router = APIRouter(prefix="/persons", tags=["persons"])
@@ -156,12 +155,13 @@ async def enrol(
     """Add a photograph of one face. Only the face's surroundings are kept."""
     await state.people.get(person_id)
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
-    described, jpeg = await asyncio.to_thread(_described, form.image, state)
+    portrait = await asyncio.to_thread(_portrait, form.image, state)
     face = Face(
         id=new_id(),
         person_id=person_id,
-        embedding=Embedding(state.pipeline.model_id, described.embedding),
-        crop=await asyncio.to_thread(state.crops.put, jpeg),
+        embedding=Embedding(state.pipeline.model_id, portrait.vector),
+        crop=await asyncio.to_thread(state.crops.put, portrait.jpeg),
+        box=portrait.box,
         origin="enrolment",
         created_at=milliseconds(utc_now()),
     )
@@ -206,14 +206,18 @@ def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:
     return {name: str(value) for name, value in changes.items()}
 
 
-def _described(data: bytes, state: State) -> tuple[FaceDescription, bytes]:
-    """The one face that a photograph is of, and its surroundings as JPEG."""
+class _Portrait(NamedTuple):
+    """The face that a photograph is of, its surroundings, and where it lies in these."""
+
+    vector: Vector
+    jpeg: bytes
+    box: Box
+
+
+def _portrait(data: bytes, state: State) -> _Portrait:
     photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
     described = state.pipeline.portrait(photo_rgb)
-    return described, encode_jpeg(_surroundings(photo_rgb, described.box))
-
-
-def _surroundings(photo_rgb: RgbImage, box: Box) -> RgbImage:
     height, width = photo_rgb.shape[:2]
-    area = box.expanded(_CROP_MARGIN).clipped(width, height)
-    return photo_rgb[area.y1 : area.y2, area.x1 : area.x2]
+    area = described.box.expanded(_CROP_MARGIN).clipped(width, height)
+    jpeg = encode_jpeg(photo_rgb[area.y1 : area.y2, area.x1 : area.x2])
+    return _Portrait(described.embedding, jpeg, described.box.shifted(-area.x1, -area.y1))

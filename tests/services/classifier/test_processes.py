@@ -17,6 +17,7 @@ from usher.domain.records import DetectionStatus
 from usher.storage.database import connected
 from usher.storage.embedded import EmbeddedServer
 from usher.storage.schema import prepare
+from usher.storage.serving import MODEL_CHANGED, Embedders, Named
 
 _CLAIMED = {"status": DetectionStatus.PENDING, "claim_token": {"$ne": None}}
 
@@ -148,6 +149,18 @@ async def test_worker_ends_within_ten_seconds_when_the_database_does_not_answer(
             await ended(worker, within_s=10)
         finally:
             os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_worker_ends_to_be_started_again_when_another_model_serves(
+    start: Start, backlog: Backlog
+) -> None:
+    worker = start(quick=0)
+    await asyncio.to_thread(worker.wait_until_it_says, "ready")
+    embedders = Embedders(backlog.database)
+    await embedders.put_beside(Named("dlib", "dlib-resnet-v1"))
+    await embedders.end_change(await embedders.begin_change(), switched=True)
+    assert await ended(worker, within_s=20) == 0
+    assert worker.says(MODEL_CHANGED)
 
 
 async def test_worker_ends_with_an_error_when_the_database_is_of_a_newer_version(

@@ -19,7 +19,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
 from usher.domain.errors import EmbeddedServerError, Unavailable
-from usher.storage.embedded import EmbeddedServer, find_mongod
+from usher.storage.embedded import EmbeddedServer, find_mongod, uri_of_running
 
 Client = AsyncMongoClient[dict[str, Any]]
 
@@ -477,6 +477,15 @@ async def test_start_says_why_when_mongod_ends(tmp_path: Path, run: str, told: s
     binary = fake_mongod(tmp_path / "bin", run=run)
     with pytest.raises(EmbeddedServerError, match=told):
         await EmbeddedServer(tmp_path / "data", binary=binary).start()
+
+
+async def test_uri_is_that_of_the_server_that_runs_in_a_directory_when_one_does(
+    tmp_path: Path,
+) -> None:
+    assert uri_of_running(tmp_path) is None
+    async with EmbeddedServer(tmp_path) as server:
+        assert uri_of_running(tmp_path) == server.uri
+    assert uri_of_running(tmp_path) is None
 
 
 async def test_start_gives_up_when_mongod_is_not_ready_in_time(tmp_path: Path) -> None:

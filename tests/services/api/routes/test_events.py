@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 
 from tests.services.api.conftest import Api, Served, check_problem, upload
 from tests.services.api.processes import Place, command, wait_until_ready
 from usher.storage.changes import Change
+from usher.storage.embeddings import Embeddings
 from usher.wire import API_PREFIX, CSRF_HEADER
 
 Event = tuple[str, dict[str, object]]
@@ -73,6 +75,20 @@ async def test_events_tell_of_detections_persons_and_alerts(own_api: Api) -> Non
     names = [body["name"] for kind, body in events if kind == "person"]
     assert names[-1] == "Ada"
     assert not any("vector" in json.dumps(body) for _, body in events)
+
+
+async def test_events_are_silent_when_another_model_is_prepared_and_serves(own_api: Api) -> None:
+    detection_id = await own_api.detection()
+    await own_api.assigned(detection_id)
+    old = {"model": "old", "vector": bytes(512)}
+    await own_api.database["detections"].update_one(
+        {"_id": detection_id}, {"$set": {"embedding": old}}
+    )
+    stream = await listened(own_api, own_api.viewer)
+    embeddings = Embeddings(own_api.database)
+    await embeddings.put_beside("detections", "new", {detection_id: np.ones(128, np.float32)})
+    assert await embeddings.let_serve("detections", "new") == 1
+    assert await ended(own_api, stream) == []
 
 
 async def test_events_end_when_the_session_does(own_api: Api) -> None:

@@ -13,6 +13,7 @@ from tests.services.api.conftest import NOON, Api, check_problem, send_photo
 from usher.domain.identifiers import new_id
 from usher.domain.records import Embedding, Face
 from usher.storage import registry
+from usher.vision.images import CROP_FORMATS, decode_image
 
 CANARY = "Canary Vogelsang"
 
@@ -294,6 +295,20 @@ async def test_enrolment_keeps_the_face_alone_and_no_metadata(api: Api, test_dat
         assert picture.width < size[0]
         assert picture.height < size[1]
     assert (await get(api, ada))["face_id"] == face["id"]
+
+
+async def test_enrolment_can_be_described_again_from_what_it_keeps(
+    api: Api, test_data: Path
+) -> None:
+    ada = await api.person("Ada")
+    await send_photo(api.manager, f"/persons/{ada}/faces", photo_of(test_data))
+    (face,) = await api.state.people.faces_of(ada)
+    assert face.box is not None
+    crop_rgb = decode_image(
+        api.state.crops.get(face.crop), formats=CROP_FORMATS, max_pixels=50_000_000
+    )
+    (again,) = api.state.pipeline.describe(crop_rgb, [face.box])
+    assert np.linalg.norm(again.embedding - face.embedding.vector) < 0.1
 
 
 async def test_enrolment_takes_several_photographs_and_webp(api: Api, test_data: Path) -> None:
