@@ -1,4 +1,13 @@
-import { ActionIcon, Button, FileButton, Group, Loader, Stack, Text } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  FileButton,
+  Group,
+  Loader,
+  Skeleton,
+  Stack,
+  Text,
+} from "@mantine/core";
 import { IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useRef, useState } from "react";
@@ -31,6 +40,11 @@ export function Photographs({ person }: { person: Person }) {
       <Uploads personId={person.id} />
       {faces.isError && <Failure error={faces.error} retry={faces.refetch} />}
       <CardGrid label="Photographs" cardWidth={100}>
+        {faces.isPending &&
+          Array.from({ length: person.faces }, (_, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: placeholders have no identity
+            <Skeleton key={place} component="li" height="auto" className={styles.placeholder} />
+          ))}
         {faces.data?.map((face) => (
           <li key={face.id} className={styles.photograph}>
             <img
