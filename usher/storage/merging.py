@@ -8,13 +8,14 @@ from typing import Any
 
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.identifiers import new_id
-from usher.domain.records import ChangeKind, Person
+from usher.domain.records import ChangeKind, Person, PersonKind
 from usher.storage.database import Database, Session, in_transaction
 from usher.storage.distinctions import distinguish, pairs_with, reconcile
 from usher.storage.documents import Document
 from usher.storage.journal import Entry, Journal
 from usher.storage.people import People
 from usher.storage.possessions import POSSESSIONS, give, has_bulk, move_all_but_a_rest
+from usher.storage.questions import settle_questions
 from usher.storage.versions import raise_version
 
 
@@ -79,6 +80,8 @@ class Merge:
         await self._move_rest(entry, session)
         await self._answer(entry, session)
         merged = await self._fold(documents, entry, session)
+        if merged.kind is not PersonKind.UNKNOWN:
+            await settle_questions(self._database, self._into, entry, session)
         await self._journal.write(entry, version, session)
         return merged, version
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from usher.domain.errors import Conflict, NotFound
-from usher.domain.records import ChangeKind, Face, Person
+from usher.domain.records import ChangeKind, Face, Person, PersonKind
 from usher.storage.database import Database, Session, in_transaction
 from usher.storage.distinctions import pairs_with, reconcile
 from usher.storage.documents import Document, person_from_document, to_document
 from usher.storage.journal import Entry, Journal
 from usher.storage.people import People
 from usher.storage.possessions import POSSESSIONS, remove_all_but_a_rest
+from usher.storage.questions import settle_questions
 from usher.storage.references import MAX_REFERENCES
 from usher.storage.versions import raise_version
 
@@ -68,6 +69,8 @@ class Registry:
             if altered:
                 entry = Entry(ChangeKind.UPDATE, actor=actor, persons=[person_id])
                 entry.alters("persons", before, altered)
+                if changes.get("kind", PersonKind.UNKNOWN) != PersonKind.UNKNOWN:
+                    await settle_questions(self._database, person_id, entry, session)
                 version = await raise_version(self._database, session, persons=[person_id])
                 await self._journal.write(entry, version, session)
             return person_from_document({**before, **changes})

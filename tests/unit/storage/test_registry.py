@@ -35,6 +35,33 @@ class TestUpdating:
         assert await house.changes() == []
         assert await house.identity.version() == version
 
+    @pytest.mark.parametrize("kind", [PersonKind.KNOWN, PersonKind.IGNORED])
+    async def test_question_is_settled_when_it_is_said_who_the_stranger_is(
+        self, house: House, kind: PersonKind
+    ) -> None:
+        ada = await house.known("Ada")
+        asked = await house.stranger("p-1")
+        await house.ask(ada, asked.id)
+        changes = {"name": "Bob", "kind": kind.value}
+        await house.registry.update_person("p-1", changes, actor=BOSS)
+        assert await house.detections.in_review() == 0
+        (change,) = await house.changes("p-1")
+        await house.history.undo(change.id, actor=BOSS)
+        assert (await house.detections.get(asked.id)).candidate_id == ada
+
+    async def test_question_is_settled_when_the_stranger_is_merged_into_somebody_else(
+        self, house: House
+    ) -> None:
+        ada, bob = await house.known("Ada"), await house.known("Bob")
+        asked = await house.stranger("p-1")
+        await house.ask(ada, asked.id)
+        await house.corrections.merge(bob, ["p-1"], actor=BOSS)
+        assert await house.detections.in_review() == 0
+        (change, *_) = await house.changes(bob)
+        await house.history.undo(change.id, actor=BOSS)
+        after = await house.detections.get(asked.id)
+        assert (after.person_id, after.candidate_id) == ("p-1", ada)
+
 
 class TestEnrolling:
     async def test_enrolment_is_refused_when_the_person_has_enough_references(
