@@ -351,7 +351,7 @@ class TestRejecting:
 async def test_identity_stays_whole_when_managers_and_the_classifier_work_at_once(
     house: House,
 ) -> None:
-    """Merges, names, corrections and deletions between commits: nothing dangles, nothing goes."""
+    """Merges, undoing, names, corrections and deletions between commits: nothing dangles."""
     for number in range(4):
         await house.stranger(f"p-{number}", number)
     items = [embedded(10 + number) for number in range(20)]
@@ -382,6 +382,10 @@ async def test_identity_stays_whole_when_managers_and_the_classifier_work_at_onc
         )
         await asyncio.sleep(0.02)
         await house.corrections.correct(first, "p-1", actor=BOSS)
+        await asyncio.sleep(0.02)
+        await house.corrections.merge("p-0", ["p-1", "p-2"], actor=BOSS)
+        await asyncio.sleep(0.02)
+        await house.undo_last()
         await asyncio.sleep(0.02)
         await house.corrections.merge("p-0", ["p-1", "p-2"], actor=BOSS)
         await asyncio.sleep(0.02)

@@ -167,6 +167,26 @@ class TestAfterwards:
         assert changed is not None
         assert "p-9" in changed[1]
 
+    async def test_reference_of_somebody_else_goes_when_the_detection_comes_back(
+        self, street: House
+    ) -> None:
+        before = await street.all("faces")
+        await street.corrections.reject("p-1 second", "p-1", actor=BOSS)
+        (again,) = await street.detections.assignable(limit=1)
+        await street.commit(Assignment(detection=again, person_id="p-2", reference=True))
+        assert await street.all("faces") != before
+        await street.undo_last()
+        assert await street.all("faces") == before
+
+    async def test_other_rejections_stay_when_one_is_undone(self, street: House) -> None:
+        bob = await street.known("Bob")
+        await street.corrections.reject("nobody's", "ada", actor=BOSS)
+        (first,) = await street.changes()
+        await street.ask(bob, "nobody's")
+        await street.corrections.reject("nobody's", bob, actor=BOSS)
+        await street.history.undo(first.id, actor=BOSS)
+        assert (await street.detections.get("nobody's")).not_persons == (bob,)
+
     async def test_detection_stays_when_a_person_has_said_meanwhile_whose_it_is(
         self, street: House
     ) -> None:

@@ -139,10 +139,12 @@ class TestRedeciding:
         supposed = await house.stranger("p-1")
         await house.corrections.correct(supposed.id, ada, actor=BOSS)
         confirmed = await house.detections.get(supposed.id)
+        elsewhere = await house.stranger("p-2", 2)
+        await house.redecide(Assignment(detection=elsewhere, person_id=None))
         waiting = embedded(1)
         await house.detections.insert(waiting)
         before = await house.everything()
-        for item in (supposed, confirmed, waiting):
+        for item in (supposed, confirmed, elsewhere, waiting):
             with pytest.raises(LeaseLost):
                 await house.redecide(Assignment(detection=item, person_id="p-1"))
         assert await house.everything() == before
