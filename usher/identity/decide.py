@@ -165,7 +165,7 @@ class Identifier:
         candidate_id: str | None,
     ) -> Decision:
         match = self.strangers.best(probe, excluded)
-        if match is None or match.score < self.rule.link(self.strangers):
+        if match is None or match.score < self.rule.link(self.strangers, acceptable=acceptable):
             return Decision(candidate_id=candidate_id, reference=acceptable)
         accepted = self.rule.strangers_accepted(match.score, self.strangers)
         if candidate_id is not None and self.are_apart(match.person_id, candidate_id):

@@ -7,11 +7,13 @@ from typing import Literal, Protocol
 
 from usher.domain.impostors import ImpostorDistances
 from usher.identity.calibrate import Calibration, StrangerScores, calibrate
-from usher.identity.gallery import Gallery, NearestGallery, TemplateGallery
+from usher.identity.gallery import RIVALS, Gallery, NearestGallery, TemplateGallery
 from usher.identity.measured import STRANGERS, impostors_of
 
 LINK = 0.02
 """The share of people never seen before who may be taken for a stranger seen before."""
+POOR_LINK = 0.005
+"""The same, of faces too poor to found a person: a wrong one stays, a missed one is only kept."""
 MERGE = 0.002
 """The same, where two strangers are made one without a person's word."""
 _REVIEW = 5
@@ -42,8 +44,9 @@ class Rule(Protocol):
         """Why the threshold is what it is, in words."""
         ...
 
-    def link(self, strangers: Gallery) -> float:
-        """The score at which a face is that of a stranger seen before."""
+    def link(self, strangers: Gallery, *, acceptable: bool) -> float:
+        """The score at which a face is that of a stranger seen before; `acceptable` is its
+        quality."""
         ...
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
@@ -87,25 +90,32 @@ class BudgetRule:
     def calibrate(self, settled: Gallery) -> Calibration:
         if not isinstance(settled, TemplateGallery):
             raise TypeError("the prior is of the scores of a TemplateGallery")
-        review = review_share(self.budget)
-        return calibrate(settled, self.prior, budget=self.budget, review=review)
+        persons = len(settled)
+        return calibrate(
+            settled,
+            self.prior,
+            budget=_careful(self.budget, persons),
+            review=_careful(review_share(self.budget), persons),
+        )
 
     def reason(self, calibration: Calibration) -> str:
         return calibration.reason(self.budget)
 
-    def link(self, strangers: Gallery) -> float:
-        return self.link_among(len(strangers))
+    def link(self, strangers: Gallery, *, acceptable: bool) -> float:
+        return self.link_among(len(strangers), acceptable=acceptable)
 
-    def link_among(self, strangers: int) -> float:
+    def link_among(self, strangers: int, *, acceptable: bool = True) -> float:
         """`link`, by the number of strangers."""
-        return self.prior.score_at(LINK, strangers)
+        share = LINK if acceptable else POOR_LINK
+        return self.prior.score_at(_careful(share, strangers), strangers)
 
     def merge_among(self, strangers: int) -> float:
         """The score at which two of so many strangers are one."""
-        return self.prior.score_at(MERGE, strangers)
+        return self.prior.score_at(_careful(MERGE, strangers), strangers)
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
-        return self.prior.share_above(score, len(gallery))
+        persons = len(gallery)
+        return min(self.prior.share_above(score, persons) / _careful(1, persons), 1.0)
 
     def pair_distance(self, comparisons: int) -> float:
         return _distance_within(self._impostors, self.budget, comparisons)
@@ -150,7 +160,7 @@ class NearestBudgetRule:
             "faces of different people come with this model"
         )
 
-    def link(self, strangers: Gallery) -> float:
+    def link(self, strangers: Gallery, *, acceptable: bool) -> float:
         return -self.pair_distance(strangers.references)
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
@@ -191,7 +201,7 @@ class FixedRule:
     def reason(self, calibration: Calibration) -> str:
         return "one distance, set by hand, however many people there are: see USHER_IDENTITY_RULE"
 
-    def link(self, strangers: Gallery) -> float:
+    def link(self, strangers: Gallery, *, acceptable: bool) -> float:
         return -self._distance
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
@@ -199,6 +209,16 @@ class FixedRule:
 
     def pair_distance(self, comparisons: int) -> float:
         return self._distance
+
+
+def _careful(share: float, persons: int) -> float:
+    """The share to read from the prior, so that spoilt pictures keep to it too.
+
+    Where a face has no two rivals, how poor its picture is shows in its score: of spoilt pictures,
+    which the prior is not of, twice the share are accepted among one or two persons, and about the
+    share from three on (docs/identity.md).
+    """
+    return share if persons > RIVALS else share / 2
 
 
 def _check_budget(budget: float) -> None:

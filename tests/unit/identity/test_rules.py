@@ -89,7 +89,23 @@ def test_budget_rule_merges_only_what_it_would_link_with_room_to_spare() -> None
     for strangers in (1, 10, 5000):
         assert rule.merge_among(strangers) > rule.link_among(strangers)
     gallery = gallery_of(centres(3, np.random.default_rng(0)), np.arange(3))
-    assert rule.link(gallery) == rule.link_among(3)
+    assert rule.link(gallery, acceptable=True) == rule.link_among(3)
+
+
+def test_budget_rule_links_a_poor_face_only_when_it_fits_better() -> None:
+    rule = budget_rule()
+    for strangers in (1, 10, 5000):
+        poor = rule.link_among(strangers, acceptable=False)
+        assert rule.link_among(strangers) < poor < rule.merge_among(strangers)
+
+
+@pytest.mark.parametrize(("persons", "share"), [(1, 0.005), (2, 0.005), (3, 0.01), (9, 0.01)])
+def test_budget_rule_takes_half_the_share_when_there_are_no_two_rivals(
+    persons: int, share: float
+) -> None:
+    rule = budget_rule(0.01)
+    gallery = gallery_of(centres(persons, np.random.default_rng(0)), np.arange(persons))
+    assert rule.calibrate(gallery).threshold == rule.prior.score_at(share, persons)
 
 
 def test_budget_rule_refuses_a_gallery_when_its_scores_are_others() -> None:
@@ -142,8 +158,12 @@ def test_nearest_rule_tightens_when_a_person_has_more_references() -> None:
     rule = NearestBudgetRule(0.005, OWN)
     few, many = people(5), people(5, each=4)
     assert rule.calibrate(many).threshold > rule.calibrate(few).threshold
-    assert rule.link(many) > rule.link(few)
-    assert rule.link(many) == -rule.pair_distance(20) == rule.calibrate(many).threshold
+    assert rule.link(many, acceptable=True) > rule.link(few, acceptable=True)
+    assert (
+        rule.link(many, acceptable=True)
+        == -rule.pair_distance(20)
+        == rule.calibrate(many).threshold
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,7 +194,7 @@ def test_fixed_rule_keeps_its_distance_when_the_gallery_grows() -> None:
     rule = FixedRule(0.55, OWN)
     for gallery in (people(1), people(50, each=3)):
         found = rule.calibrate(gallery)
-        assert found.threshold == found.review == rule.link(gallery) == -0.55
+        assert found.threshold == found.review == rule.link(gallery, acceptable=True) == -0.55
     assert rule.pair_distance(1) == rule.pair_distance(1_000_000) == 0.55
 
 
