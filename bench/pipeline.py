@@ -7,8 +7,8 @@ each size of the gallery and each number of classifiers:
 - the rate: some connections upload as fast as the API answers; the time ends when the last crop is
   classified. What each process used of the processor is counted beside it, since other programs may
   have the cores now and then;
-- the latency: faces of people not seen before come at a moderate rate; from the moment that an
-  upload begins to the moment that its alert intent is in the outbox;
+- the latency: faces of people not seen before come at a quarter of that rate; it lasts from the
+  moment that an upload begins to the moment that its alert intent is in the outbox;
 - the loop that the `face_recognition` package's own examples are: decode the crop, describe the
   face in its box, compare with all references. Where the package is not installed, the same calls
   of dlib, which it passes on to. It works on one core and makes one pass of the network a face, the
@@ -25,15 +25,16 @@ import asyncio
 import http.client
 import io
 import json
+import math
 import os
 import socket
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -48,17 +49,23 @@ from PIL import Image
 from services.detector.crops import make_upload
 from services.detector.sources import Frame
 from usher.client import UsherClient
-from usher.domain.errors import UsherError
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_key
-from usher.domain.records import UNFINISHED, Embedding, Face, Person, PersonKind
+from usher.domain.records import (
+    UNFINISHED,
+    DetectionStatus,
+    Embedding,
+    Face,
+    Person,
+    PersonKind,
+)
 from usher.storage.database import Database, connected
 from usher.storage.documents import to_document
 from usher.storage.embedded import EmbeddedServer
 from usher.storage.schema import prepare
 from usher.supervisor import Process, Program
-from usher.vision.embed import DLIB_CROPS, EMBEDDERS, make_embedder
+from usher.vision.embed import DLIB, DLIB_CROPS, make_embedder
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.models import model_path
 from usher.vision.runtime import core_count
@@ -70,15 +77,26 @@ _MARGIN = 0.5
 """The detector's default."""
 
 _CONNECTIONS = 6
-_WARM_UP = 32
+_WARM_UP = 64
+_PEOPLE, _STRANGERS = 250, 160
+_LEAST_CROPS = 100
+_MODERATE = 0.25
+"""The rate at which latency is measured, as a share of the highest."""
+_LOOP_CROPS = 24
+_LOOP_TOLERANCE = 0.6
+
 _REFERENCES_A_PERSON = 5
 _DIMENSION = 128
 _SPREAD_DIMENSIONS = 38
-_SPREAD_BETWEEN, _SPREAD_WITHIN = 0.47, 0.2
-_LOOP_CROPS = 24
-_WITHIN_S = 120.0
+_SPREAD_BETWEEN, _SPREAD_WITHIN = 0.39, 0.2
+
+_WITHIN_S = 300.0
 _POLL_S = 0.2
+_ALERTS_ARRIVE_S = 1.0
 _BOUNDARY = "usher-bench-3b1f0c6a"
+
+Vectors = NDArray[np.float32]
+Describe = Callable[[NDArray[np.uint8], Box], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,40 +113,119 @@ class Crop:
         return Box(box.x1, box.y1, box.x2, box.y2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """What a run of one gallery and one number of classifiers came to.
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Crops of different people for each purpose."""
 
-    `cpu_ms` is what a crop cost each part, user and system time of all its processes; `others` is
-    the share of the cores that programs beside this one had meanwhile.
-    """
+    warm_up: Sequence[Crop]
+    looped: Sequence[Crop]
+    strangers: Sequence[Crop]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One system to start and to measure."""
 
     references: int
     workers: int
+    embedder: str
+    with_latency: bool = False
+
+    @property
+    def database(self) -> str:
+        return f"bench_{self.references}_{self.workers}_{Path(self.embedder).stem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured: each gallery with each number of classifiers, for about so long."""
+
+    references: Sequence[int]
+    workers: Sequence[int]
+    embedder: str
+    seconds: float
+
+    def runs(self) -> list[Run]:
+        """The first is the one that the others are compared with; the last makes one pass a face.
+
+        Latency is measured with the most classifiers.
+        """
+        most = max(self.workers)
+        runs = [
+            Run(size, workers, self.embedder, with_latency=workers == most)
+            for size in self.references
+            for workers in sorted(self.workers, reverse=True)
+        ]
+        one_pass = [Run(self.references[0], most, DLIB)] if self.embedder != DLIB else []
+        return runs + one_pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What a run came to.
+
+    `cpu_ms` is what a crop cost each part, user and system time of all its processes; `others` the
+    share of the cores that programs beside these had meanwhile.
+    """
+
+    crops: int
     crops_per_s: float
     cpu_ms: dict[str, float]
     others: float
-    outcomes: dict[str, int]
+
+    @property
+    def by_cpu(self) -> float:
+        """Crops a second, were the cores busy with nothing else and never idle."""
+        return 1000 * core_count(0) / sum(self.cpu_ms.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """From upload to alert intent, in milliseconds, over so many alerts."""
+    """From upload to alert intent in milliseconds, over so many alerts."""
 
     p50: float
     p95: float
     alerts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What the loop came to. It works on one core."""
+
+    crops_per_s: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run, and the loop over the same gallery."""
+
+    run: Run
+    rate: Rate
+    loop: Loop
+    latency: Latency | None
+
+    @property
+    def ratio(self) -> float:
+        return self.rate.crops_per_s / self.loop.crops_per_s
+
+    @property
+    def ratio_by_cpu(self) -> float:
+        return self.rate.by_cpu * self.loop.cpu_ms / 1000
+
+
 # ---- What is uploaded ----------------------------------------------------------------------------
 
 
-def crops_of(photographs: Iterable[Path]) -> list[Crop]:
-    """Photographs of LFW, cut as the detector cuts them."""
-    return [_cut(path) for path in photographs]
+def supply_of(folder: Path) -> Supply:
+    """The first photograph of each of some people in a folder of LFW, by name."""
+    wanted = _WARM_UP + _PEOPLE + _STRANGERS
+    crops = [cut(path) for path in sorted(folder.glob("*/*_0001.jpg"))[:wanted]]
+    return Supply(crops[:_WARM_UP], crops[_WARM_UP:-_STRANGERS], crops[-_STRANGERS:])
 
 
-def _cut(path: Path) -> Crop:
+def cut(path: Path) -> Crop:
+    """A photograph of LFW as the detector cuts it."""
     photo_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=1_000_000)
     upload = make_upload(
         Frame(photo_rgb, 0, utc_now()),
@@ -175,43 +272,24 @@ class Feeder:
         Returns
         -------
         dict
-            When each upload began, or was to begin, by `time.perf_counter`, by its detection's id.
+            By the detection's id: when its upload began, or was to begin (`time.perf_counter`).
         """
-        begun: dict[str, float] = {}
-        failures: list[BaseException] = []
         start = time.perf_counter()
-        due = iter([(crop, start + n / per_s if per_s else 0.0) for n, crop in enumerate(crops)])
-        work = partial(self._work, due, threading.Lock(), begun, failures)
-        threads = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
-        return begun
+        due = [(crop, start + n / per_s if per_s else 0.0) for n, crop in enumerate(crops)]
+        # Divided beforehand, in turns: nothing is shared between the connections.
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            parts = pool.map(self._feed, [due[n::_CONNECTIONS] for n in range(_CONNECTIONS)])
+            return {one: moment for part in parts for one, moment in part.items()}
 
-    def _work(
-        self,
-        due: Iterator[tuple[Crop, float]],
-        lock: threading.Lock,
-        begun: dict[str, float],
-        failures: list[BaseException],
-    ) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        try:
-            while not failures:
-                with lock:
-                    crop, moment = next(due, (None, 0.0))
-                if crop is None:
-                    return
+    def _feed(self, due: Sequence[tuple[Crop, float]]) -> dict[str, float]:
+        begun = {}
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_WITHIN_S)
+        with closing(connection):
+            for crop, moment in due:
                 time.sleep(max(moment - time.perf_counter(), 0))
                 start = moment or time.perf_counter()
                 begun[self._upload(connection, crop)] = start
-        except Exception as error:  # noqa: BLE001 - raised again where the threads are joined
-            failures.append(error)
-        finally:
-            connection.close()
+        return begun
 
     def _upload(self, connection: http.client.HTTPConnection, crop: Crop) -> str:
         headers = {**self._headers, IDEMPOTENCY_HEADER: new_id()}
@@ -226,7 +304,7 @@ class Feeder:
 # ---- The gallery ---------------------------------------------------------------------------------
 
 
-def made_up_vectors(count: int, seed: int = 3) -> NDArray[np.float32]:
+def made_up_vectors(count: int, seed: int = 3) -> Vectors:
     """Vectors of persons with five references each, who lie apart as strangers in LFW do.
 
     Their median distance is 0.57 and 1% lie below 0.41, as of `dlib-crops`; five of one person lie
@@ -254,7 +332,7 @@ def _spread(rng: np.random.Generator, count: int, size: float) -> NDArray[np.flo
     return spread
 
 
-async def enrol(database: Database, vectors: NDArray[np.float32], model: str) -> None:
+async def enrol(database: Database, vectors: Vectors, model: str) -> None:
     """Put known persons with those references into the database."""
     now = utc_now()
     for start in range(0, len(vectors), 5000):
@@ -294,14 +372,14 @@ class System:
         """Wait until nothing is unfinished."""
         unfinished = {"status": {"$in": list(UNFINISHED)}}
         async with asyncio.timeout(_WITHIN_S):
-            while await self.database["detections"].find_one(unfinished, {"_id": 1}):
+            while await self.database["detections"].find_one(unfinished):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
 
-    async def outcomes(self) -> dict[str, int]:
-        """How many detections have which status."""
-        stages = [{"$group": {"_id": "$status", "n": {"$sum": 1}}}]
-        rows = await self.database["detections"].aggregate(stages)
-        return {row["_id"]: row["n"] async for row in rows}
+    async def check(self) -> None:
+        """Raise where a crop failed: its time would count for nothing."""
+        failed = await self.database["detections"].find_one({"status": DetectionStatus.FAILED})
+        if failed is not None:
+            raise RuntimeError(f"a crop failed: {failed['reason']}")
 
     def cpu_s(self) -> dict[str, float]:
         """Seconds of the processor that each part has used."""
@@ -312,28 +390,24 @@ class System:
 
 
 @asynccontextmanager
-async def running_system(
-    server: EmbeddedServer, data: Path, *, name: str, workers: int, embedder: str
-) -> AsyncIterator[System]:
-    """The API and so many classifiers, ready, on a database that holds what it holds."""
-    key = new_key("usher_device")
+async def running_system(server: EmbeddedServer, data: Path, run: Run) -> AsyncIterator[System]:
+    """The API and classifiers, ready, on the run's database; they end with the block."""
+    key, port = new_key("usher_device"), _free_port()
     environment = {
         "USHER_MONGODB_URI": server.uri,
-        "USHER_MONGODB_DATABASE": name,
-        "USHER_DATA": str(data / name),
+        "USHER_MONGODB_DATABASE": run.database,
+        "USHER_DATA": str(data / run.database),
         "USHER_DETECTOR_KEY": key,
-        "USHER_EMBEDDER": embedder,
-        "USHER_THREADS": str(max(1, core_count(0) // workers)),
+        "USHER_EMBEDDER": run.embedder,
+        "USHER_THREADS": str(max(1, core_count(0) // run.workers)),
     }
-    (data / name).mkdir(exist_ok=True)
-    port = _free_port()
-    classify = [_program(data, n, ["classify"], environment) for n in range(workers)]
+    (data / run.database).mkdir()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(connected(server.uri, name))
-        api = await _started(stack, _program(data, 0, ["api", "--port", str(port)], environment))
-        classifiers = [await _started(stack, program) for program in classify]
-        await asyncio.to_thread(_wait_for_api, port)
-        await asyncio.gather(*(_says(program.log, b'"ready"') for program in classify))
+        database = await stack.enter_async_context(connected(server.uri, run.database))
+        api = await _started(stack, _program(data, "api", environment | {"USHER_PORT": str(port)}))
+        programs = [_program(data, "classify", environment, n) for n in range(run.workers)]
+        classifiers = [await _started(stack, program) for program in programs]
+        await asyncio.to_thread(_wait_until_ready, port, [program.log for program in programs])
         processes = {
             "load": [psutil.Process()],
             "API": [api],
@@ -343,11 +417,9 @@ async def running_system(
         yield System(database, Feeder(port, key), processes)
 
 
-def _program(
-    data: Path, number: int, arguments: Sequence[str], environment: dict[str, str]
-) -> Program:
-    log = data / f"{environment['USHER_MONGODB_DATABASE']}-{arguments[0]}-{number}.log"
-    return Program(arguments[0], ("-m", "usher", *arguments), log, environment)
+def _program(data: Path, command: str, environment: dict[str, str], number: int = 0) -> Program:
+    log = data / f"{environment['USHER_MONGODB_DATABASE']}-{command}-{number}.log"
+    return Program(command, ("-m", "usher", command), log, environment)
 
 
 async def _started(stack: AsyncExitStack, program: Program) -> psutil.Process:
@@ -363,41 +435,38 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _wait_for_api(port: int) -> None:
+def _wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _WITHIN_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} was not ready in time")
+        time.sleep(_POLL_S)
+
+
+def _wait_until_ready(port: int, classifier_logs: Sequence[Path]) -> None:
     with UsherClient(f"http://127.0.0.1:{port}", timeout_s=2) as client:
-        while not client.is_ready():
-            if time.monotonic() > deadline:
-                raise TimeoutError("the API is not ready")
-            time.sleep(_POLL_S)
-
-
-async def _says(log: Path, words: bytes) -> None:
-    async with asyncio.timeout(_WITHIN_S):
-        while words not in log.read_bytes():
-            await asyncio.sleep(_POLL_S)
+        _wait_for(client.is_ready, "the API")
+    for log in classifier_logs:
+        _wait_for(lambda log=log: b'"ready"' in log.read_bytes(), "a classifier")  # type: ignore[misc]
 
 
 # ---- Measuring -----------------------------------------------------------------------------------
 
 
-async def measure_rate(
-    system: System, crops: Sequence[Crop], *, references: int, workers: int
-) -> Rate:
+async def measure_rate(system: System, crops: Sequence[Crop]) -> Rate:
     """Upload them as fast as it goes, until all are classified."""
     used, busy, start = system.cpu_s(), _busy_s(), time.perf_counter()
     await asyncio.to_thread(system.feeder.feed, crops)
     await system.settled()
-    took = time.perf_counter() - start
-    spent = {part: now - used[part] for part, now in system.cpu_s().items()}
-    others = max(_busy_s() - busy - sum(spent.values()), 0)
+    took, now = time.perf_counter() - start, system.cpu_s()
+    await system.check()
+    spent = {part: now[part] - used[part] for part in now}
+    others = _busy_s() - busy - sum(spent.values())
     return Rate(
-        references=references,
-        workers=workers,
+        crops=len(crops),
         crops_per_s=len(crops) / took,
         cpu_ms={part: 1000 * seconds / len(crops) for part, seconds in spent.items()},
-        others=others / (took * psutil.cpu_count()),
-        outcomes=await system.outcomes(),
+        others=max(others, 0) / (took * core_count(0)),
     )
 
 
@@ -420,7 +489,7 @@ async def measure_latency(system: System, crops: Sequence[Crop], *, per_s: float
         listener = asyncio.create_task(listen())
         begun = await asyncio.to_thread(partial(system.feeder.feed, crops, per_s=per_s))
         await system.settled()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(_ALERTS_ARRIVE_S)
         listener.cancel()
         with suppress(asyncio.CancelledError):
             await listener
@@ -438,11 +507,9 @@ def latency_of(waits_ms: Sequence[float]) -> Latency:
 
 # ---- The loop ------------------------------------------------------------------------------------
 
-Describe = Callable[[NDArray[np.uint8], Box], NDArray[np.float64]]
-
 
 def loop_peer() -> tuple[str, Describe]:
-    """The package's way from a picture and a face's box to a vector, and whose code it is."""
+    """Whose code the loop runs, and its way from a picture and a face's box to a vector."""
     try:
         import face_recognition  # noqa: PLC0415 - a peer that need not be there
     except (ImportError, SystemExit):  # it exits where `pkg_resources` is missing
@@ -456,7 +523,7 @@ def loop_peer() -> tuple[str, Describe]:
 
 
 def _dlib_describer() -> Describe:
-    """What `face_encodings` does for one face, without the package."""
+    """What `face_encodings` does for one face in a known box, without the package."""
     landmarks = dlib.shape_predictor(str(model_path("shape_predictor_5_face_landmarks.dat")))
     network = dlib.face_recognition_model_v1(
         str(model_path("dlib_face_recognition_resnet_model_v1.dat"))
@@ -469,103 +536,168 @@ def _dlib_describer() -> Describe:
     return describe
 
 
-def loop_rate(crops: Sequence[Crop], references: NDArray[np.float64], describe: Describe) -> float:
-    """Crops a second of the loop: decode, describe, compare with all references."""
-    start = time.perf_counter()
+def measure_loop(crops: Sequence[Crop], references: Vectors, describe: Describe) -> Loop:
+    """Decode each crop, describe its face, compare with all references."""
+    known = references.astype(np.float64)  # as the package's own vectors are
+    start, used = time.perf_counter(), time.process_time()
     for crop in crops:
         with Image.open(io.BytesIO(crop.image)) as image:
-            pixels = np.array(image.convert("RGB"))
-        distances = np.linalg.norm(references - describe(pixels, crop.box), axis=1)
-        list(distances <= 0.6)
+            image_rgb = np.array(image.convert("RGB"))
+        distances = np.linalg.norm(known - describe(image_rgb, crop.box), axis=1)
+        list(distances <= _LOOP_TOLERANCE)
         distances.argmin()
-    return len(crops) / (time.perf_counter() - start)
+    took, spent = time.perf_counter() - start, time.process_time() - used
+    return Loop(len(crops) / took, 1000 * spent / len(crops))
 
 
 # ---- All of it -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The result; by number of references, and by number of classifiers where both are told."""
-
-    crops_per_s: float
-    ratio_to_loop: float
-    latency_ms: dict[str, float]
-    loop: str
-    embedder: str
-    cores: int
-    rates: list[Rate]
-    latencies_ms: dict[int, Latency]
-    loops_per_s: dict[int, float]
-    load_average: tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """Crops of different people for each purpose."""
-
-    warm_up: list[Crop]
-    looped: list[Crop]
-    strangers: list[Crop]
-
-
-def supply_of(folder: Path, *, people: int, strangers: int) -> Supply:
-    """The first photograph of each person in a folder of LFW, by name."""
-    paths = sorted(folder.glob("*/*_0001.jpg"))[: _WARM_UP + people + strangers]
-    crops = crops_of(paths)
-    rest = crops[_WARM_UP:]
-    return Supply(crops[:_WARM_UP], rest[:people], rest[people:])
-
-
 class Bench:
-    """Every run, one after the other.
+    """Measures runs one after the other, each on a database of its own."""
 
-    Parameters
-    ----------
-    count
-        Crops of a run.
-    per_s
-        The moderate rate that latency is measured at.
-    """
-
-    def __init__(
-        self, server: EmbeddedServer, data: Path, supply: Supply, *, count: int, per_s: float
-    ) -> None:
+    def __init__(self, server: EmbeddedServer, data: Path, supply: Supply, plan: Plan) -> None:
         self._server = server
         self._data = data
         self._supply = supply
-        self._crops = list(islice(cycle(supply.looped), count))
-        self._per_s = per_s
+        self._plan = plan
 
-    async def run(
-        self, references: int, workers: int, embedder: str, *, latency: bool
-    ) -> tuple[Rate, Latency | None]:
-        """One gallery, one number of classifiers, on a database of its own."""
-        name = f"bench_{references}_{workers}_{embedder.replace('-', '_')}"
-        model = make_embedder(embedder).model_id
-        async with connected(self._server.uri, name) as database:
+    async def measure(self, run: Run, describe: Describe) -> Result:
+        references = made_up_vectors(run.references)
+        loop = measure_loop(self._supply.looped[:_LOOP_CROPS], references, describe)
+        async with connected(self._server.uri, run.database) as database:
             await prepare(database)
-            await enrol(database, made_up_vectors(references), model)
-        async with running_system(
-            self._server, self._data, name=name, workers=workers, embedder=embedder
-        ) as system:
-            await asyncio.to_thread(system.feeder.feed, self._supply.warm_up)
+            await enrol(database, references, make_embedder(run.embedder).model_id)
+            async with running_system(self._server, self._data, run) as system:
+                rate = await measure_rate(system, await self._enough(system))
+                latency = await self._latency(system, rate) if run.with_latency else None
+            await database.client.drop_database(run.database)
+        return Result(run, rate, loop, latency)
+
+    async def _enough(self, system: System) -> list[Crop]:
+        """As many crops as last the planned time, going by the second half of the warm-up."""
+        halves = self._supply.warm_up[::2], self._supply.warm_up[1::2]
+        for crops in halves:
+            start = time.perf_counter()
+            await asyncio.to_thread(system.feeder.feed, crops)
             await system.settled()
-            rate = await measure_rate(system, self._crops, references=references, workers=workers)
-            waits = (
-                await measure_latency(system, self._supply.strangers, per_s=self._per_s)
-                if latency
-                else None
-            )
-            await system.database.client.drop_database(name)
-        return rate, waits
+        per_s = len(halves[1]) / (time.perf_counter() - start)
+        count = max(round(per_s * self._plan.seconds), _LEAST_CROPS)
+        return list(islice(cycle(self._supply.looped), count))
+
+    async def _latency(self, system: System, rate: Rate) -> Latency:
+        per_s = rate.crops_per_s * _MODERATE
+        strangers = self._supply.strangers[: math.ceil(per_s * self._plan.seconds)]
+        return await measure_latency(system, strangers, per_s=per_s)
 
 
-def show_rate(rate: Rate, name: str) -> None:
-    """Print one line of the table."""
-    each = "".join(f"{ms:9.1f}" for ms in rate.cpu_ms.values())
-    print(
-        f"{rate.references:10,}{rate.workers:9}{name:>15}{rate.crops_per_s:10.1f}{each}"
-        f"{sum(rate.cpu_ms.values()):9.1f}{rate.others:9.0%}",
-        flush=True,
+async def measure(plan: Plan, supply: Supply, describe: Describe) -> list[Result]:
+    """Every run of the plan."""
+    results = []
+    runs = plan.runs()
+    with tempfile.TemporaryDirectory(prefix="usher-bench-") as folder:
+        async with EmbeddedServer(Path(folder) / "mongodb") as server:
+            bench = Bench(server, Path(folder), supply, plan)
+            for number, run in enumerate(runs, 1):
+                print(f"run {number} of {len(runs)}", file=sys.stderr, flush=True)
+                results.append(await bench.measure(run, describe))
+                print(line_of(results[-1]), flush=True)
+    return results
+
+
+_COLUMNS = (
+    f"{'references':>10}{'workers':>8}  {'embedder':14}{'crops/s':>8}{'others':>8}"
+    f"{'load':>7}{'API':>7}{'MongoDB':>8}{'classif.':>9}{'alone':>7}{'loop/s':>8}{'ratio':>7}"
+    f"{'p50 ms':>8}{'p95 ms':>8}"
+)
+_LEGEND = """
+others: what other programs had of the cores. load (this program), API, MongoDB, classifiers: ms of
+the processor a crop. alone: crops a second, were these processes alone and the cores never idle.
+loop/s: crops a second of the loop, on one core. p50, p95: from upload to alert intent."""
+
+
+def line_of(result: Result) -> str:
+    """A line of the table."""
+    run, rate, latency = result.run, result.rate, result.latency
+    load, api, mongodb, classifiers = rate.cpu_ms.values()
+    waits = f"{latency.p50:8.0f}{latency.p95:8.0f}" if latency else ""
+    return (
+        f"{run.references:10,}{run.workers:8}  {run.embedder:14}{rate.crops_per_s:8.1f}"
+        f"{rate.others:8.0%}{load:7.1f}{api:7.1f}{mongodb:8.1f}{classifiers:9.1f}"
+        f"{rate.by_cpu:7.1f}{result.loop.crops_per_s:8.1f}{result.ratio:7.1f}{waits}"
     )
+
+
+def summary(results: Sequence[Result], loop: str) -> dict[str, object]:
+    """What `--json` ends with. The first result is the one that stands for all."""
+    first = results[0]
+    assert first.latency is not None
+    alike = [it for it in results if it.run.workers == first.run.workers]
+    return {
+        "crops_per_s": first.rate.crops_per_s,
+        "ratio_to_loop": first.ratio,
+        "latency_ms": {"p50": first.latency.p50, "p95": first.latency.p95},
+        "crops_per_s_by_cpu": first.rate.by_cpu,
+        "ratio_to_loop_by_cpu": first.ratio_by_cpu,
+        "kept": {
+            it.run.references: {
+                "crops_per_s": it.rate.crops_per_s / first.rate.crops_per_s,
+                "crops_per_s_by_cpu": it.rate.by_cpu / first.rate.by_cpu,
+            }
+            for it in alike[1:]
+            if it.run.embedder == first.run.embedder
+        },
+        "loop": loop,
+        "cores": core_count(0),
+        "load_average": os.getloadavg(),
+        "results": [asdict(it) for it in results],
+    }
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="LFW_FOLDER",
+        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
+    )
+    parser.add_argument("--references", type=_numbers, default=[200, 10_000, 100_000])
+    parser.add_argument("--workers", type=_numbers, default=[1, 2], help="classifiers")
+    parser.add_argument("--embedder", default=DLIB_CROPS, help="as USHER_EMBEDDER")
+    parser.add_argument("--seconds", type=float, default=15, help="of uploads, about, a run")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    given = os.environ.get("USHER_TEST_DATA")
+    folder = options.data or (Path(given) / "lfw-dev" / "images" if given else None)
+    if folder is None:
+        print("nothing measured: give --data, or set USHER_TEST_DATA")
+        return 0
+    supply = supply_of(folder)
+    if len(supply.strangers) < _STRANGERS:
+        parser.error(f"there are too few photographs PERSON/*_0001.jpg in {folder}")
+    plan = Plan(options.references, options.workers, options.embedder, options.seconds)
+    name, describe = loop_peer()
+    print(f"The loop: {name}. {core_count(0)} cores.\n\n{_COLUMNS}", flush=True)
+    results = asyncio.run(measure(plan, supply, describe))
+    print(_LEGEND)
+    if options.json:
+        print(json.dumps(_rounded(summary(results, name))))
+    return 0
+
+
+def _rounded(value: Any) -> Any:
+    """With four figures: no more are meant."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
