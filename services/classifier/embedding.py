@@ -21,7 +21,7 @@ from usher.vision.pipeline import FaceDescription, FacePipeline
 
 log = structlog.get_logger()
 
-BATCH = 32
+BATCH = 16
 LEASE_S = 15.0
 _MAX_PIXELS = 50_000_000
 
