@@ -13,6 +13,7 @@ import structlog
 from services.api.assessments import Assessments
 from services.api.hub import Hub
 from services.api.metrics import Metrics
+from services.api.sightings import Sightings
 from usher.following import Follower
 from usher.identity.decide import Identifier
 from usher.identity.rules import make_rule
@@ -55,6 +56,7 @@ class State:
     history: History
     alerts: Alerts
     cameras: Cameras
+    sightings: Sightings
     users: Users
     sign_in_failures: SignInFailures
     devices: Devices
@@ -86,6 +88,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         fixed_distance=settings.identity_fixed_distance,
     )
     follower = Follower(References(database), lambda: Identifier(pipeline.model_id, rule))
+    cameras = Cameras(database)
     state = State(
         settings=settings,
         database=database,
@@ -95,7 +98,8 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
         history=History(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
-        cameras=Cameras(database),
+        cameras=cameras,
+        sightings=Sightings(cameras),
         users=Users(database),
         sign_in_failures=SignInFailures(database),
         devices=Devices(database),
