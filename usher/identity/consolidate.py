@@ -3,12 +3,16 @@
 A round decides every face anew with itself taken out, all at once, so that their order does not
 matter; then merges persons who are each other's best, until there are none. It stops when a round
 changes nothing.
+
+Persons who were told apart are so by the faces that they had at first: wherever those go, they
+never come together, nor by way of a third.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import chain, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,9 @@ from usher.identity.vectors import Rows, Vectors
 
 _ROUNDS = 3
 _MOST_MERGES = 20
+_MARGIN = 0.02
+"""By so much a face may fall short of its person and stay: scores vary so with who else is there,
+and it would go and come back at every look."""
 
 Flags = NDArray[np.bool_]
 
@@ -37,7 +44,7 @@ class Sightings:
         (M,): what a person has confirmed. Such a face stays, and two persons who have some are
         never merged.
     active
-        (M,): the faces to look at again; the others stay where they are.
+        (M,): the faces to look at again; the others go only where all of their person goes.
     apart
         Pairs of numbers, either way round, that a person has told apart.
     """
@@ -64,21 +71,48 @@ def consolidate(sightings: Sightings, *, link: float, merge: float) -> Rows:
     -------
     array
         (M,): numbers as in `persons`, and numbers beyond them for faces that stand alone now. Two
-        persons who are one have the older one's number.
+        persons who are one have the older one's number, or that of the one who has pinned faces.
     """
+    apart = _Apart(sightings)
     for _ in range(_ROUNDS):
         before = sightings.persons
-        sightings = replace(sightings, persons=_decided_again(sightings, link))
-        sightings = replace(sightings, persons=_merged(sightings, merge))
+        decided = apart.but_not_together(before, _decided_again(sightings, link))
+        sightings = replace(sightings, persons=decided)
+        sightings = replace(sightings, persons=_merged(sightings, merge, apart))
         if _same_partition(before, sightings.persons):
             break
     return sightings.persons
 
 
+class _Apart:
+    """Who was told apart, by the faces that they had."""
+
+    def __init__(self, sightings: Sightings) -> None:
+        self._pairs = [pair for pair in sightings.apart if pair[0] != pair[1]]
+        numbers = set(chain.from_iterable(self._pairs))
+        self._faces = {number: np.flatnonzero(sightings.persons == number) for number in numbers}
+        self._anybodys = np.isin(sightings.persons, list(numbers))
+
+    def pairs(self, persons: Rows) -> set[frozenset[int]]:
+        """The pairs of persons, as they are now, who have faces of two told apart."""
+        now = {number: set(persons[rows].tolist()) for number, rows in self._faces.items()}
+        return {
+            frozenset(pair) for one, other in self._pairs for pair in product(now[one], now[other])
+        }
+
+    def but_not_together(self, before: Rows, after: Rows) -> Rows:
+        """Moves that would bring faces of such persons together do not happen."""
+        while mixed := [one for one, *others in self.pairs(after) if not others]:
+            back = np.isin(after, mixed) & self._anybodys
+            after = np.where(back, before, after)
+        return after
+
+
 def _decided_again(sightings: Sightings, link: float) -> Rows:
     """Every active face against everybody, itself taken out of its own person.
 
-    A face alone may join a person of several faces here; two alone are for merging.
+    A face alone may join a person of several faces here; two alone are for merging. Where a face
+    goes is closer than where it was, so that it does not go to and fro for ever.
     """
     numbers, places = np.unique(sightings.persons, return_inverse=True)
     sums, counts = _sums(sightings.faces, places)
@@ -88,13 +122,17 @@ def _decided_again(sightings: Sightings, link: float) -> Rows:
     beyond = int(numbers.max(initial=-1)) + 1
     for part in blocks(len(rows), len(numbers)):
         some = rows[part]
-        best, scores = crowd.standing(_cosines(sightings.faces[some], places[some], sums, crowd))
+        near = _cosines(sightings.faces[some], places[some], sums, crowd)
+        best, scores = crowd.standing(near)
         fits = scores >= link
+        every = np.arange(len(some))
+        closer = near[every, best] > near[every, places[some]]
         alone = counts[places[some]] == 1
-        leaves = ~alone | (fits & (counts[best] > 1))
+        stays = alone | (scores >= link - _MARGIN)
+        leaves = np.where(fits, closer & (~alone | (counts[best] > 1)), ~stays)
         elsewhere = np.where(fits, numbers[best], beyond + some)
         decided[some] = np.where(leaves, elsewhere, decided[some])
-    return _but_not_apart(sightings, decided)
+    return decided
 
 
 def _cosines(faces: Vectors, own: Rows, sums: Vectors, crowd: Crowd) -> Vectors:
@@ -108,28 +146,25 @@ def _cosines(faces: Vectors, own: Rows, sums: Vectors, crowd: Crowd) -> Vectors:
     return near
 
 
-def _but_not_apart(sightings: Sightings, decided: Rows) -> Rows:
-    """Moves between persons who were told apart do not happen."""
-    for one, other in sightings.apart:
-        for here, there in ((one, other), (other, one)):
-            wrong = (sightings.persons == here) & (decided == there)
-            decided[wrong] = here
-    return decided
-
-
-def _merged(sightings: Sightings, merge: float) -> Rows:
+def _merged(sightings: Sightings, merge: float, apart: _Apart) -> Rows:
     """Persons who are each other's best are one, until there are none."""
     persons = sightings.persons
     for _ in range(_MOST_MERGES):
         numbers, places = np.unique(persons, return_inverse=True)
-        into = _pairs(sightings, numbers, places, merge)
+        into = _pairs(sightings, numbers, places, merge, apart.pairs(persons))
         if (into == np.arange(len(numbers))).all():
             break
         persons = numbers[into][places]
     return persons
 
 
-def _pairs(sightings: Sightings, numbers: Rows, places: Rows, merge: float) -> Rows:
+def _pairs(
+    sightings: Sightings,
+    numbers: Rows,
+    places: Rows,
+    merge: float,
+    apart: Collection[frozenset[int]],
+) -> Rows:
     """For each person by place the one to merge into, or the person itself."""
     sums, _ = _sums(sightings.faces, places)
     names = [str(number) for number in numbers]
@@ -142,10 +177,10 @@ def _pairs(sightings: Sightings, numbers: Rows, places: Rows, merge: float) -> R
     active[places[sightings.active]] = True
     mutual = (best[best] == into) & (best > into) & (scores >= merge)
     mutual &= ~(held & held[best]) & (active | active[best])
-    apart = {frozenset(pair) for pair in sightings.apart}
-    for place in np.flatnonzero(mutual):
-        if frozenset((int(numbers[place]), int(numbers[best[place]]))) not in apart:
-            into[best[place]] = place
+    for older, younger in zip(np.flatnonzero(mutual), best[mutual], strict=True):
+        if frozenset((int(numbers[older]), int(numbers[younger]))) not in apart:
+            stays, goes = (younger, older) if held[younger] else (older, younger)
+            into[goes] = stays
     return into
 
 
