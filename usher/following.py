@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 from usher.identity.decide import Identifier
 from usher.identity.gallery import Reference
@@ -31,25 +32,22 @@ class Follower:
         self._identifier = make()
         self._version = -1
         self._doubtful: set[str] = set()
-        self._lock = asyncio.Lock()
+        self._alone = asyncio.Lock()
 
     @property
     def model(self) -> str:
         """The id of the model whose vectors are compared."""
         return self._identifier.model
 
-    async def current(self) -> tuple[Identifier, int]:
-        """The identifier, brought up to date, and the version that it knows."""
-        async with self._lock:
-            changed = await self._references.changed_since(self._version)
-            if changed is None:
-                await self._read_everybody()
-            else:
-                version, touched = changed
-                await self._read(touched | self._doubtful)
-                self._version = version
-            self._doubtful.clear()
-            return self._identifier, self._version
+    @asynccontextmanager
+    async def current(self) -> AsyncIterator[tuple[Identifier, int]]:
+        """The identifier, brought up to date, and the version that it knows.
+
+        One at a time: it changes while it decides, so who uses it has it alone.
+        """
+        async with self._alone:
+            await self._catch_up()
+            yield self._identifier, self._version
 
     def committed(self, version: int) -> None:
         """The identifier's own decisions have become this version."""
@@ -58,6 +56,16 @@ class Follower:
     def doubt(self, person_ids: Collection[str]) -> None:
         """What the identifier knows of these people was not committed: read them again."""
         self._doubtful.update(person_ids)
+
+    async def _catch_up(self) -> None:
+        changed = await self._references.changed_since(self._version)
+        if changed is None:
+            await self._read_everybody()
+        else:
+            version, touched = changed
+            await self._read(touched | self._doubtful)
+            self._version = version
+        self._doubtful.clear()
 
     async def _read_everybody(self) -> None:
         self._version = await self._references.version()

@@ -16,11 +16,9 @@ class Assessments:
         self._follower = follower
         self._version = -1
         self._assessment: Assessment | None = None
-        self._making = asyncio.Lock()
 
     async def current(self) -> tuple[Identifier, Assessment]:
-        async with self._making:
-            identifier, version = await self._follower.current()
+        async with self._follower.current() as (identifier, version):
             if self._assessment is None or version != self._version:
                 self._assessment = await asyncio.to_thread(assess, identifier)
                 self._version = version

@@ -33,8 +33,6 @@ class AssigningStage:
 
     Parameters
     ----------
-    deciding
-        Held by whoever decides in this process: what is known in memory is one.
     owner
         A name for this worker, different from every other's.
     """
@@ -47,7 +45,6 @@ class AssigningStage:
         leases: Leases,
         follower: Follower,
         calibrations: CalibrationLog,
-        deciding: asyncio.Lock,
         embedders: Embedders,
         model: str,
         owner: str,
@@ -57,7 +54,6 @@ class AssigningStage:
         self._leases = leases
         self._follower = follower
         self._calibrations = calibrations
-        self._deciding = deciding
         self._model = model
         self._embedders = embedders
         self._owner = owner
@@ -79,8 +75,7 @@ class AssigningStage:
             await self._detections.embed_again(foreign)
             return True
         try:
-            async with self._deciding:
-                await self._assign(batch, lease)
+            await self._assign(batch, lease)
         except LeaseLost as error:
             log.info("deciding again", reason=str(error))
         return True
@@ -107,21 +102,22 @@ class AssigningStage:
                 await self._assign([detection], lease)
 
     async def _commit(self, detections: Sequence[Detection], lease: Lease) -> None:
-        identifier, version = await self._follower.current()
-        batch = Batch(identifier, await self._waiting_shots(detections))
-        try:
-            assignments = await asyncio.to_thread(batch.decide, detections)
-            version = await self._identity.commit(
-                assignments, lease=lease, lease_s=LEASE_S, version=version
-            )
-        except BaseException:
-            # What was not committed must not stay in memory.
-            self._follower.doubt(batch.touched)
-            raise
-        self._follower.committed(version)
+        waiting = await self._waiting_shots(detections)
+        async with self._follower.current() as (identifier, version):
+            batch = Batch(identifier, waiting)
+            try:
+                assignments = await asyncio.to_thread(batch.decide, detections)
+                following = await self._identity.commit(
+                    assignments, lease=lease, lease_s=LEASE_S, version=version
+                )
+            except BaseException:
+                # What was not committed must not stay in memory.
+                self._follower.doubt(batch.touched)
+                raise
+            self._follower.committed(following)
+            await self._calibrations.note(identifier)
         founded = sum(assignment.founds for assignment in assignments)
         log.info("assigned", detections=len(detections), new_persons=founded)
-        await self._calibrations.note(identifier)
 
     async def _waiting_shots(
         self, detections: Sequence[Detection]

@@ -37,11 +37,6 @@ class ConsolidatingStage:
 
     It looks at what has changed since the last look, under the assigning lease and against one
     version of the gallery, so it gives way to whatever else happens.
-
-    Parameters
-    ----------
-    deciding
-        Held by whoever decides in this process: the identifier is one.
     """
 
     def __init__(
@@ -55,7 +50,6 @@ class ConsolidatingStage:
         references: References,
         looks: SecondLooks,
         follower: Follower,
-        deciding: asyncio.Lock,
         model: str,
         owner: str,
     ) -> None:
@@ -67,7 +61,6 @@ class ConsolidatingStage:
         self._references = references
         self._looks = looks
         self._follower = follower
-        self._deciding = deciding
         self._model = model
         self._owner = owner
         self._commits = 0
@@ -106,8 +99,7 @@ class ConsolidatingStage:
         if changed is not None and not changed[1]:
             return False
         self._commits = 0
-        async with self._deciding:
-            identifier, begun_at = await self._follower.current()
+        async with self._follower.current() as (identifier, begun_at):
             everybody = {*identifier.settled, *identifier.strangers}
         touched = everybody if changed is None else changed[1] & everybody
         reached = await self._reach_back(touched, lease)
@@ -136,8 +128,7 @@ class ConsolidatingStage:
     async def _decide_again(
         self, sightings: Sequence[Sighting], touched: Collection[str], lease: Lease
     ) -> int:
-        async with self._deciding:
-            identifier, version = await self._follower.current()
+        async with self._follower.current() as (identifier, version):
             changes = await asyncio.to_thread(reach_back, identifier, sightings, touched)
             await self._redecide(changes, lease, version)
         return len(changes)
@@ -149,8 +140,7 @@ class ConsolidatingStage:
         # By another rule there is no score at which two strangers are one.
         if not isinstance(rule, BudgetRule):
             return 0
-        async with self._deciding:
-            identifier, version = await self._follower.current()
+        async with self._follower.current() as (identifier, version):
             strangers = list(identifier.strangers)
             sightings = [one async for one in self._detections.of_strangers(self._model, strangers)]
             plan = await asyncio.to_thread(plan_strangers, identifier, rule, sightings, touched)

@@ -176,7 +176,6 @@ def make_stages(
     leases = Leases(database)
     follower = Follower(references, lambda: Identifier(model, rule))
     embedders = Embedders(database)
-    deciding = asyncio.Lock()
     assigning = AssigningStage(
         detections=detections,
         identity=identity,
@@ -184,7 +183,6 @@ def make_stages(
         embedders=embedders,
         follower=follower,
         calibrations=CalibrationLog(Calibrations(database)),
-        deciding=deciding,
         model=model,
         owner=owner,
     )
@@ -197,7 +195,6 @@ def make_stages(
         references=references,
         looks=SecondLooks(database),
         follower=follower,
-        deciding=deciding,
         model=model,
         owner=owner,
     )

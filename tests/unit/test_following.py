@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.unit.storage.house import BOSS, House
@@ -30,12 +30,12 @@ def house(prepared: Database) -> House:
 
 async def known_to(follower: Follower) -> dict[str, Any]:
     """Who is known, on which side, and by what."""
-    identifier, _ = await follower.current()
-    return {
-        person_id: (side, sorted(one.id for one in gallery.references_of(person_id)))
-        for side, gallery in (("known", identifier.settled), ("strange", identifier.strangers))
-        for person_id in gallery
-    }
+    async with follower.current() as (identifier, _):
+        return {
+            person_id: (side, sorted(one.id for one in gallery.references_of(person_id)))
+            for side, gallery in (("known", identifier.settled), ("strange", identifier.strangers))
+            for person_id in gallery
+        }
 
 
 async def test_follower_knows_what_is_there_when_it_begins(house: House) -> None:
@@ -55,7 +55,7 @@ async def test_follower_knows_the_same_as_one_that_begins_anew_when_things_chang
     house: House, reads_between: bool
 ) -> None:
     follower = new_follower(house.database)
-    await follower.current()
+    await known_to(follower)
 
     async def step() -> None:
         if reads_between:
@@ -82,7 +82,7 @@ async def test_follower_knows_the_same_as_one_that_begins_anew_when_things_chang
 
 async def test_follower_reads_everybody_when_the_account_of_a_change_is_gone(house: House) -> None:
     follower = new_follower(house.database)
-    await follower.current()
+    await known_to(follower)
     await house.stranger("p-1", embedding=embedding(1.0))
     await house.stranger("p-2", 1000, embedding=embedding(0.0, 1.0))
     await house.database["gallery_changes"].delete_one({"_id": await house.identity.version() - 1})
@@ -92,11 +92,11 @@ async def test_follower_reads_everybody_when_the_account_of_a_change_is_gone(hou
 async def test_follower_unlearns_what_was_not_committed_when_it_is_in_doubt(house: House) -> None:
     follower = new_follower(house.database)
     stranger = await house.stranger("p-1", embedding=embedding(1.0))
-    identifier, _ = await follower.current()
-    invented = identifier.strangers.references_of("p-1")[0]._replace(id="invented")
-    identifier.learn("p-1", invented)
-    identifier.learn("p-none", invented)
-    follower.doubt({"p-1", "p-none"})
+    async with follower.current() as (identifier, _):
+        invented = identifier.strangers.references_of("p-1")[0]._replace(id="invented")
+        identifier.learn("p-1", invented)
+        identifier.learn("p-none", invented)
+        follower.doubt({"p-1", "p-none"})
     assert await known_to(follower) == {"p-1": ("strange", [stranger.id])}
 
 
@@ -104,10 +104,17 @@ async def test_follower_does_not_read_its_own_commit_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = new_follower(house.database)
-    await follower.current()
+    await known_to(follower)
     await house.stranger("p-1", embedding=embedding(1.0))
     follower.committed(await house.identity.version())
     monkeypatch.setattr(References, "persons_with_faces", None)
-    identifier, _ = await follower.current()
-    assert not len(identifier.strangers)
-    assert np.isfinite(identifier.calibration.threshold)
+    assert await known_to(follower) == {}
+
+
+async def test_follower_lets_one_decide_at_a_time(house: House) -> None:
+    follower = new_follower(house.database)
+    async with follower.current():
+        waiting = asyncio.create_task(known_to(follower))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+    assert await waiting == {}

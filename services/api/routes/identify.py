@@ -45,13 +45,13 @@ async def identify(request: Request, state: Api) -> wire.Identification:
     """Every face in a photograph with who it is. Nothing is stored."""
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     described = await asyncio.to_thread(_described, form.image, state)
-    identifier, _ = await state.follower.current()
-    decisions = [
-        await asyncio.to_thread(
-            identifier.decide, face.embedding, acceptable=face.quality.acceptable
-        )
-        for face in described
-    ]
+    async with state.follower.current() as (identifier, _):
+        decisions = [
+            await asyncio.to_thread(
+                identifier.decide, face.embedding, acceptable=face.quality.acceptable
+            )
+            for face in described
+        ]
     persons = await state.people.of_ids([one.person_id for one in decisions if one.person_id])
     return wire.Identification(
         faces=[_identified(*each, persons) for each in zip(described, decisions, strict=True)]
