@@ -148,7 +148,7 @@ async def test_strangers_become_one_when_more_faces_show_it(place: Place, people
     """Two sides of a face, too far from each other, and then what lies between them."""
     random = np.random.default_rng(5)
     centre = template_of(people[0])
-    left, right = turned(np.stack([centre, centre]), 0.89, random)
+    left, right = turned(np.stack([centre, centre]), 0.905, random)
     first, second = await place.sees(left, right)
     assert first.person_id != second.person_id
     near = [template_of(np.stack([side, centre])) for side in (left, right)]
