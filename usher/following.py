@@ -74,8 +74,7 @@ class Follower:
 
     def _filled(self, persons: Collection[PersonWithFaces]) -> Identifier:
         identifier = self._make()
-        for known in persons:
-            _know(identifier, known)
+        identifier.know_all((known.person, _references(known)) for known in persons)
         return identifier
 
     async def _read(self, person_ids: Collection[str]) -> None:
@@ -84,11 +83,10 @@ class Follower:
         model = self._identifier.model
         persons, gone = await self._references.persons_with_faces(model, person_ids)
         for known in persons:
-            _know(self._identifier, known)
+            self._identifier.know(known.person, _references(known))
         for person_id in gone:
             self._identifier.forget(person_id)
 
 
-def _know(identifier: Identifier, known: PersonWithFaces) -> None:
-    references = [Reference(reference.id, reference.vector) for reference in known.references]
-    identifier.know(known.person, references)
+def _references(known: PersonWithFaces) -> list[Reference]:
+    return [Reference(reference.id, reference.vector) for reference in known.references]

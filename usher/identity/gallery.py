@@ -6,7 +6,7 @@ person stands out among the others; `NearestGallery` knows single references and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +25,8 @@ PLAIN = 0.82
 """The cosine that stands in for a rival where there are too few persons to have one."""
 CANDIDATES = 8
 """As many of the nearest compete for a face."""
+_BATCH = 4096
+_LEAST = np.finfo(np.float64).tiny
 
 
 class Reference(NamedTuple):
@@ -61,6 +63,10 @@ class Gallery(Protocol):
         """Know a person by these references, whatever they were known by before; by none: not."""
         ...
 
+    def put_all(self, people: Mapping[str, Sequence[Reference]]) -> None:
+        """The same for many, which is quicker where nothing is known of them."""
+        ...
+
     def references_of(self, person_id: str) -> tuple[Reference, ...]: ...
 
     def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
@@ -86,8 +92,8 @@ class TemplateGallery:
     strangers reaches hardly depends on how many people there are: with more of them the rivals are
     better too.
 
-    Vectors of any length are brought to the length 1. A score depends on the references alone, up
-    to the last digits, not on the order in which they came.
+    Vectors of any length are brought to the length 1, and handed out so. A score depends on the
+    references alone, up to the last digits, not on the order in which they came.
     """
 
     def __init__(self) -> None:
@@ -95,14 +101,17 @@ class TemplateGallery:
         self._likest = Likest(self._index)
         self._persons: list[str | None] = []
         self._rows: dict[str, int] = {}
-        self._references: dict[str, tuple[Reference, ...]] = {}
+        self._ids: dict[str, tuple[str, ...]] = {}
+        # Of those who have several references: of the others the template is the one.
+        self._several: dict[str, Vectors] = {}
+        self._count = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def references(self) -> int:
-        return sum(map(len, self._references.values()))
+        return self._count
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
@@ -111,19 +120,29 @@ class TemplateGallery:
         return person_id in self._rows
 
     def put(self, person_id: str, references: Sequence[Reference]) -> None:
-        if not references:
-            self._remove(person_id)
-            return
-        self._references[person_id] = tuple(references)
-        template = template_of(np.stack([reference.vector for reference in references]))
-        if person_id in self._rows:
-            self._index.replace(self._rows[person_id], template)
+        if references:
+            self._place(person_id, references)
         else:
-            self._add(person_id, template)
-        self._likest.note(self._rows[person_id])
+            self._remove(person_id)
+
+    def put_all(self, people: Mapping[str, Sequence[Reference]]) -> None:
+        new = [one for one, references in people.items() if references and one not in self._rows]
+        for person_id in people.keys() - set(new):
+            self.put(person_id, people[person_id])
+        for start in range(0, len(new), _BATCH):
+            some = new[start : start + _BATCH]
+            vectors, templates = _templates([people[person_id] for person_id in some])
+            for person_id, own, row in zip(some, vectors, self._add_all(templates), strict=True):
+                self._take(person_id, people[person_id], own, row)
 
     def references_of(self, person_id: str) -> tuple[Reference, ...]:
-        return self._references.get(person_id, ())
+        ids = self._ids.get(person_id, ())
+        if not ids:
+            return ()
+        vectors = self._several.get(person_id)
+        if vectors is None:
+            vectors = self._index.vectors(np.array([self._rows[person_id]]))
+        return tuple(map(Reference, ids, vectors))
 
     def templates(self) -> Vectors:
         """Of everybody, in the order of iteration: float32, (N, D)."""
@@ -165,16 +184,42 @@ class TemplateGallery:
         cosines = np.einsum("kcd,kd->kc", others, own)
         return np.asarray(np.where(crowds < 0, PLAIN, cosines).mean(axis=1), np.float64)
 
-    def _add(self, person_id: str, template: Vector) -> None:
+    def _place(self, person_id: str, references: Sequence[Reference]) -> None:
+        vectors = unit(np.stack([reference.vector for reference in references]))
+        template = _direction(vectors)
+        row = self._rows.get(person_id)
+        if row is None:
+            self._make_room(template)
+            row = self._index.add(template)
+        else:
+            self._index.replace(row, template)
+        self._take(person_id, references, vectors, row)
+
+    def _add_all(self, templates: Vectors) -> range:
+        self._make_room(templates[0])
+        return self._index.add_all(templates)
+
+    def _make_room(self, template: Vector) -> None:
+        """Begin anew where there is nobody: these may be vectors of another model."""
         if not self._rows:
             self._index = VectorIndex(len(template))
             self._likest = Likest(self._index)
             self._persons = []
-        row = self._index.add(template)
+
+    def _take(
+        self, person_id: str, references: Sequence[Reference], vectors: Vectors, row: int
+    ) -> None:
+        """Note whose a row is, and what stands for them."""
+        self._count += len(references) - len(self._ids.get(person_id, ()))
+        self._ids[person_id] = tuple(reference.id for reference in references)
+        self._several.pop(person_id, None)
+        if len(references) > 1:
+            self._several[person_id] = vectors
         self._rows[person_id] = row
         if row == len(self._persons):
             self._persons.append(None)
         self._persons[row] = person_id
+        self._likest.note(row)
 
     def _remove(self, person_id: str) -> None:
         row = self._rows.pop(person_id, None)
@@ -183,7 +228,8 @@ class TemplateGallery:
         self._index.remove(row)
         self._persons[row] = None
         self._likest.note(row, empty=True)
-        del self._references[person_id]
+        self._count -= len(self._ids.pop(person_id))
+        self._several.pop(person_id, None)
 
 
 def mean_of_best_others(cosines: Scores) -> Scores:
@@ -203,13 +249,30 @@ def mean_of_best_others(cosines: Scores) -> Scores:
 
 def unit(vectors: Vectors) -> Vectors:
     """Brought to the length 1, along the last axis; zeros stay."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
-    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    exact = _exactly(vectors)
+    lengths = np.sqrt(np.einsum("...d,...d->...", exact, exact))
+    scaled: Vectors = (exact / np.maximum(lengths, _LEAST)[..., None]).astype(np.float32)
+    return scaled
 
 
 def template_of(vectors: Vectors) -> Vector:
     """The direction of the mean of vectors, (K, D), each of which counts alike."""
-    return unit(unit(vectors).astype(np.float64).mean(axis=0))
+    return _direction(unit(vectors))
+
+
+def _direction(vectors: Vectors) -> Vector:
+    """`template_of`, of vectors of length 1."""
+    return vectors[0] if len(vectors) == 1 else unit(_exactly(vectors).sum(axis=0))
+
+
+def _templates(people: Sequence[Sequence[Reference]]) -> tuple[list[Vectors], Vectors]:
+    """Of each person the vectors, of length 1, and of all of them the templates, (P, D)."""
+    counts = np.array([len(references) for references in people])
+    vectors = unit(np.stack([one.vector for references in people for one in references]))
+    starts = np.cumsum(counts) - counts
+    sums = np.add.reduceat(_exactly(vectors), starts, axis=0)
+    several = np.split(vectors, starts[1:])
+    return several, np.where(counts[:, None] == 1, vectors[starts], unit(sums))
 
 
 def _exactly(vectors: Vectors) -> Scores:
@@ -224,39 +287,46 @@ class NearestGallery:
     """People by each of their references; a score is the negative Euclidean distance.
 
     A product with (v, -|v|²/2) is largest for the v nearest to x in (x, 1), so one exact search
-    serves both kinds of gallery.
+    serves both kinds of gallery. Its rounding tells distances down to some thousandth of the
+    vectors' lengths.
     """
 
     def __init__(self) -> None:
         self._index = VectorIndex(0)
         self._owners: dict[int, str] = {}
         self._rows: dict[str, list[int]] = {}
-        self._references: dict[str, tuple[Reference, ...]] = {}
+        self._ids: dict[str, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self._references)
+        return len(self._rows)
 
     @property
     def references(self) -> int:
-        return sum(map(len, self._references.values()))
+        return len(self._owners)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._references)
+        return iter(self._rows)
 
     def __contains__(self, person_id: object) -> bool:
-        return person_id in self._references
+        return person_id in self._rows
 
     def put(self, person_id: str, references: Sequence[Reference]) -> None:
         for row in self._rows.pop(person_id, ()):
             self._index.remove(row)
             del self._owners[row]
-        self._references.pop(person_id, None)
+        self._ids.pop(person_id, None)
         if references:
-            self._references[person_id] = tuple(references)
+            self._ids[person_id] = tuple(reference.id for reference in references)
             self._rows[person_id] = [self._add(person_id, one.vector) for one in references]
 
+    def put_all(self, people: Mapping[str, Sequence[Reference]]) -> None:
+        for person_id, references in people.items():
+            self.put(person_id, references)
+
     def references_of(self, person_id: str) -> tuple[Reference, ...]:
-        return self._references.get(person_id, ())
+        rows = np.array(self._rows.get(person_id, ()), np.intp)
+        vectors = self._index.vectors(rows)[:, :-1]
+        return tuple(map(Reference, self._ids.get(person_id, ()), vectors))
 
     def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
         """The person of the nearest reference."""

@@ -12,7 +12,7 @@ from usher.domain.records import Vector
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.intp]
 
-BLOCK_ROWS = 16_384
+BLOCK_ROWS = 4096
 _CHUNK = 256
 """The best of so many values at a time are told first, and only the best chunks are looked into."""
 
@@ -20,7 +20,9 @@ _CHUNK = 256
 class VectorIndex:
     """Rows of float32, in blocks, so that adding one never copies the others.
 
-    A row keeps its number. One that was removed is empty until another vector takes its place.
+    A row keeps its number. One that was removed is empty until another vector takes its place. In a
+    block the first numbers of all its vectors lie side by side, then the second ones, and so on: a
+    product with all of them then runs as fast as memory is read.
 
     Parameters
     ----------
@@ -46,6 +48,18 @@ class VectorIndex:
         self.replace(row, vector)
         return row
 
+    def add_all(self, vectors: Vectors) -> range:
+        """Put vectors, (N, D), after all others; their rows."""
+        first = self._rows
+        while len(vectors):
+            at = self._rows % BLOCK_ROWS
+            if not at:
+                self._blocks.append(np.zeros((self.dimension, BLOCK_ROWS), np.float32))
+            some, vectors = np.split(vectors, [BLOCK_ROWS - at])
+            self._blocks[-1][:, at : at + len(some)] = some.T
+            self._rows += len(some)
+        return range(first, self._rows)
+
     def replace(self, row: int, vector: Vector) -> None:
         """Put another vector in a row's place."""
         self.vector(row)[:] = vector
@@ -56,7 +70,7 @@ class VectorIndex:
 
     def vector(self, row: int) -> Vector:
         """A row, as a view: float32, (D,)."""
-        found: Vector = self._blocks[row // BLOCK_ROWS][row % BLOCK_ROWS]
+        found: Vector = self._blocks[row // BLOCK_ROWS][:, row % BLOCK_ROWS]
         return found
 
     def vectors(self, rows: Rows) -> Vectors:
@@ -73,7 +87,7 @@ class VectorIndex:
         """
         found = np.empty((len(probes), self._rows), np.float32)
         for start, block in self._filled():
-            np.matmul(probes, block.T, out=found[:, start : start + len(block)])
+            np.matmul(probes, block, out=found[:, start : start + block.shape[1]])
         found[:, self._free] = -np.inf
         return found
 
@@ -90,7 +104,7 @@ class VectorIndex:
         if self._rows > len(self._products):
             self._products = np.empty(len(self._blocks) * BLOCK_ROWS, np.float32)
         for start, block in self._filled():
-            np.matmul(block, probe, out=self._products[start : start + len(block)])
+            np.matmul(probe, block, out=self._products[start : start + block.shape[1]])
         self._products[self._free] = -np.inf
         rows, products = largest(self._products[None, : self._rows], count)
         filled = rows.shape[1] - int(np.isneginf(products).sum())
@@ -98,14 +112,14 @@ class VectorIndex:
 
     def _new_row(self) -> int:
         if self._rows == len(self._blocks) * BLOCK_ROWS:
-            self._blocks.append(np.zeros((BLOCK_ROWS, self.dimension), np.float32))
+            self._blocks.append(np.zeros((self.dimension, BLOCK_ROWS), np.float32))
         self._rows += 1
         return self._rows - 1
 
     def _filled(self) -> Iterator[tuple[int, Vectors]]:
-        """Each block as far as it is used, and the row that it starts with."""
+        """The row that each block starts with, and the block as far as it is used, (D, rows)."""
         for start, block in zip(range(0, self._rows, BLOCK_ROWS), self._blocks, strict=True):
-            yield start, block[: self._rows - start]
+            yield start, block[:, : self._rows - start]
 
 
 def largest(values: Vectors, count: int) -> tuple[Rows, Vectors]:

@@ -281,6 +281,28 @@ def test_person_moves_between_the_galleries_when_their_kind_changes() -> None:
         assert ("s1" in identifier.settled) is (kind is not UNKNOWN)
 
 
+def test_people_are_known_alike_when_all_become_known_at_once() -> None:
+    one = on_a_line(alice=0.3, s1=0.1)
+    one.know(person("s2", UNKNOWN, distinct_from=["alice"]), references([vector(5, 5)]))
+    other = on_a_line()
+    assert other.calibration.persons == 0
+    own = {"alice": 0.3, "s1": 0.1}
+    other.know_all(
+        [
+            *(
+                (person(name, KNOWN if name == "alice" else UNKNOWN), references([vector(at, 0)]))
+                for name, at in own.items()
+            ),
+            (person("s2", UNKNOWN, distinct_from=["alice"]), references([vector(5, 5)])),
+        ]
+    )
+    assert list(other.settled) == list(one.settled) == ["alice"]
+    assert list(other.strangers) == list(one.strangers) == ["s1", "s2"]
+    assert other.calibration == one.calibration
+    assert other.are_apart("s2", "alice")
+    assert other.decide(vector(0, 0), acceptable=True) == one.decide(vector(0, 0), acceptable=True)
+
+
 @pytest.mark.parametrize("person_id", ["alice", "s1"])
 def test_person_is_not_found_when_forgotten(person_id: str) -> None:
     identifier = on_a_line(**{person_id: 0.0})

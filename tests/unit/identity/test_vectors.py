@@ -91,6 +91,21 @@ def test_index_agrees_with_numpy_when_rows_go_and_come(
     assert {row for row in range(index.rows) if np.isfinite(everything[row])} == kept.keys()
 
 
+@pytest.mark.parametrize("before", [0, 5, BLOCK_ROWS - 1, BLOCK_ROWS])
+@pytest.mark.parametrize("count", [0, 1, 2, BLOCK_ROWS, 2 * BLOCK_ROWS + 3])
+def test_index_holds_them_all_when_many_are_added_at_once(before: int, count: int) -> None:
+    vectors = made_up(before + count + 1, 3)
+    index = filled(vectors[:before])
+    if before:
+        index.remove(0)
+    assert index.add_all(vectors[before:-1]) == range(before, before + count)
+    assert index.rows == before + count
+    np.testing.assert_array_equal(
+        index.vectors(np.arange(before, before + count)), vectors[before:-1]
+    )
+    assert index.add(vectors[-1]) == (0 if before else count)
+
+
 def test_index_finds_the_new_vector_when_one_is_replaced() -> None:
     index = filled(np.eye(3, dtype=np.float32))
     index.replace(1, np.array([0, 0, 5], np.float32))
