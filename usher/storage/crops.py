@@ -24,6 +24,7 @@ class CropStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._durable: set[Path] = set()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, jpeg: bytes) -> str:
@@ -39,7 +40,9 @@ class CropStore:
             temporary.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
-        _sync_directory(self._directory)
+        if path.parent not in self._durable:
+            _sync_directory(self._directory)
+            self._durable.add(path.parent)
         return key
 
     def get(self, key: str) -> bytes:

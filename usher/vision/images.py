@@ -200,7 +200,7 @@ def _pixels(image: Image.Image) -> RgbImage:
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     elif upright.has_transparency_data:
         upright = _on_white(upright.convert("RGBA"))
-    return np.array(upright.convert("RGB"))
+    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
 def _turned_upright(image: Image.Image) -> Image.Image:

@@ -324,8 +324,8 @@ def sharpness_of(chip_rgb: RgbImage) -> float:
 
 def _away_from_black(chip_rgb: RgbImage) -> NDArray[np.bool_]:
     """Where, at half the size, neither a pixel nor a neighbour is black or past the edge."""
-    black = np.where((chip_rgb == 0).all(axis=2), 255, 0).astype(np.uint8)
-    touched = cv2.dilate(_halved(black), np.ones((3, 3), np.uint8))
+    black = cv2.inRange(chip_rgb, (0, 0, 0), (0, 0, 0))
+    touched = cv2.dilate(_halved(np.asarray(black)), np.ones((3, 3), np.uint8))
     usable = np.asarray(touched == 0, np.bool_)
     usable[[0, -1]] = False
     usable[:, [0, -1]] = False

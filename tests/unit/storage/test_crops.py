@@ -58,6 +58,19 @@ def test_store_syncs_content_name_and_folder_in_this_order_when_it_puts(
     assert synced == [".part", key[:2], "."]
 
 
+def test_store_syncs_its_own_folder_once_when_two_pictures_share_a_folder_in_it(
+    store: CropStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = iter(["ab" + "0" * 22, "ab" + "1" * 22, "cd" + "0" * 22])
+    synced: list[Path] = []
+    monkeypatch.setattr(crops, "new_id", lambda: next(keys))
+    monkeypatch.setattr(crops, "_sync_directory", synced.append)
+    for _ in range(3):
+        store.put(b"jpeg")
+    one, other = directory / "ab", directory / "cd"
+    assert synced == [one, directory, one, other, directory]
+
+
 @pytest.mark.parametrize(
     "key",
     [
