@@ -21,7 +21,7 @@ from usher.vision.pipeline import FaceDescription, FacePipeline
 
 log = structlog.get_logger()
 
-BATCH = 8
+BATCH = 16
 LEASE_S = 15.0
 _MAX_PIXELS = 50_000_000
 
@@ -106,7 +106,7 @@ class EmbeddingStage:
             log.info("somebody else works on detections of ours now", lost=1)
 
     def _describe(self, detections: Sequence[Detection]) -> list[FaceDescription]:
-        return self._pipeline.describe_many([self._face(detection) for detection in detections])
+        return self._pipeline.describe_many(self._face(detection) for detection in detections)
 
     def _face(self, detection: Detection) -> tuple[RgbImage, Box]:
         jpeg = self._crops.get(detection.crop)

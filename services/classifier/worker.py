@@ -37,7 +37,9 @@ _NEW_WORK = {
         {"updateDescription.updatedFields.status": {"$in": list(UNFINISHED)}},
     ]
 }
-"""Not the claims, nor what is done: there is nothing to wake up for."""
+"""Not the claims, nor what is done: there is nothing to wake up for. What is new is to be embedded;
+what changes is embedded now and to be assigned, or, seldom, pending again, and then waits for the
+next poll."""
 _STOP_WITHIN_S = 4.0
 """What is begun may take so long to finish after a stop; then it is given back."""
 
@@ -69,7 +71,7 @@ class Worker:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
-                self._wake()
+                self._wake(*self._steps)
                 await asyncio.wait(stages, timeout=_STOP_WITHIN_S)
         finally:
             await _cancelled(tasks)
@@ -96,12 +98,12 @@ class Worker:
 
     async def _listen(self) -> None:
         news = changes(self._database, ["detections"], only=_NEW_WORK, with_documents=False)
-        async for _ in news:
-            self._wake()
+        async for change in news:
+            self._wake("embed" if change.operation == "insert" else "assign")
 
-    def _wake(self) -> None:
-        for news in self._news.values():
-            news.set()
+    def _wake(self, *names: str) -> None:
+        for name in names:
+            self._news[name].set()
 
     async def _release(self) -> None:
         """Let another worker assign at once; otherwise the lease runs out by itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,15 @@ class FaceDescription:
     chip_rgb: RgbImage
     embedding: NDArray[np.float32]
     raw_embedding: NDArray[np.float32]
+    quality: FaceQuality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PreparedFace:
+    """All that is needed of a face once its image is gone."""
+
+    box: Box
+    chips: tuple[RgbImage, ...]
     quality: FaceQuality
 
 
@@ -162,8 +171,11 @@ class FacePipeline:
         """Describe faces of one image: `describe_many` for each of `boxes`."""
         return self.describe_many([(image_rgb, box) for box in boxes])
 
-    def describe_many(self, faces: Sequence[tuple[RgbImage, Box]]) -> list[FaceDescription]:
+    def describe_many(self, faces: Iterable[tuple[RgbImage, Box]]) -> list[FaceDescription]:
         """Describe faces of any number of images, embedded in batches.
+
+        The images are looked at one after the other and not kept: an iterator that makes them one
+        by one holds one at a time.
 
         Parameters
         ----------
@@ -184,23 +196,24 @@ class FacePipeline:
         """
         # The first chip is the one that quality is judged by; the embedder may want others.
         views = self._embedder.views
-        formats = dict.fromkeys((DLIB_CHIP, *views))
-        aligned = [self._aligner.align(image_rgb, box, *formats) for image_rgb, box in faces]
+        formats = tuple(dict.fromkeys((DLIB_CHIP, *views)))
+        prepared = [self._prepared(image_rgb, box, formats) for image_rgb, box in faces]
         chips = {
-            chip: _stacked([face.chips[index] for face in aligned], chip)
+            chip: _stacked([face.chips[index] for face in prepared], chip)
             for index, chip in enumerate(formats)
         }
         embeddings, raw = embed_with_raw(self._embedder, *(chips[view] for view in views))
         return [
-            FaceDescription(
-                box,
-                face.chip_rgb,
-                embeddings[index],
-                raw[index],
-                assess(image_rgb, box, face.chip_rgb, face.landmarks),
-            )
-            for index, ((image_rgb, box), face) in enumerate(zip(faces, aligned, strict=True))
+            FaceDescription(face.box, face.chips[0], embedding, raw_embedding, face.quality)
+            for face, embedding, raw_embedding in zip(prepared, embeddings, raw, strict=True)
         ]
+
+    def _prepared(
+        self, image_rgb: RgbImage, box: Box, formats: tuple[ChipFormat, ...]
+    ) -> _PreparedFace:
+        aligned = self._aligner.align(image_rgb, box, *formats)
+        quality = assess(image_rgb, box, aligned.chip_rgb, aligned.landmarks)
+        return _PreparedFace(box, aligned.chips, quality)
 
     def _faces_at(self, photo_rgb: RgbImage, scale: float) -> list[DetectedFace]:
         faces = self._detector.detect(resized(photo_rgb, scale))
