@@ -6,11 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+from usher.domain.records import DetectionStatus
 from usher.storage.changes import Change, changes
 from usher.storage.database import Database
 
 _WATCHED = ("detections", "persons", "alerts")
 _ROOM = 1000
+_UPDATED = "updateDescription.updatedFields"
+_TELLING = {
+    f"{_UPDATED}.status": {"$ne": DetectionStatus.EMBEDDED},
+    f"{_UPDATED}.claim_token": {"$not": {"$type": "string"}},
+}
+"""Not that a worker claims something, nor that a vector is there: nobody sees a difference."""
 
 
 class Hub:
@@ -23,7 +30,7 @@ class Hub:
 
     async def run(self) -> None:
         """Pass changes on until cancelled."""
-        async for change in changes(self._database, _WATCHED):
+        async for change in changes(self._database, _WATCHED, only=_TELLING):
             for queue in tuple(self._queues):
                 self._offer(queue, change)
 

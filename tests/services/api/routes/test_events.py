@@ -75,6 +75,17 @@ async def test_events_tell_of_detections_persons_and_alerts(own_api: Api) -> Non
     assert not any("vector" in json.dumps(body) for _, body in events)
 
 
+async def test_events_tell_of_what_is_done_and_not_of_what_is_claimed_when_a_worker_tries(
+    own_api: Api,
+) -> None:
+    detection_id = await own_api.detection()
+    stream = await listened(own_api, own_api.viewer)
+    claim = await own_api.state.detections.claim(limit=1, lease_s=60)
+    await own_api.state.detections.fail(detection_id, claim.token, reason="too dark")
+    events = await ended(own_api, stream)
+    assert [body["reason"] for kind, body in events if kind == "detection"] == ["too dark"]
+
+
 async def test_events_end_when_the_session_does(own_api: Api) -> None:
     stream = await listened(own_api, own_api.viewer)
     assert (await own_api.viewer.delete("/session")).status_code == 204
