@@ -12,6 +12,7 @@ import structlog
 
 from services.api.hub import Hub
 from services.api.metrics import Metrics
+from services.api.sightings import Sightings
 from usher.identity.calibrate import Rule, make_rule
 from usher.identity.gallery import Galleries
 from usher.settings import Settings
@@ -46,6 +47,7 @@ class State:
     identity: Identity
     alerts: Alerts
     cameras: Cameras
+    sightings: Sightings
     users: Users
     sign_in_failures: SignInFailures
     devices: Devices
@@ -86,6 +88,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     pipeline = await asyncio.to_thread(make_pipeline, runtime, settings.embedder_name)
     people = People(database)
     identity = Identity(database, visit_gap_s=settings.visit_gap_s)
+    cameras = Cameras(database)
     state = State(
         settings=settings,
         database=database,
@@ -93,7 +96,8 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         people=people,
         identity=identity,
         alerts=Alerts(database),
-        cameras=Cameras(database),
+        cameras=cameras,
+        sightings=Sightings(cameras),
         users=Users(database),
         sign_in_failures=SignInFailures(database),
         devices=Devices(database),

@@ -75,22 +75,14 @@ async def upload(
 ) -> wire.DetectionAccepted:
     """Store a face's picture. The answer comes when picture and record are safe."""
     form = await read_upload(request, max_bytes=CROP_MAX_BYTES, with_metadata=True)
-    content_sha256 = _digest(form)
-    stored = await state.detections.by_idempotency_key(principal.id, idempotency_key)
-    if stored is None:
-        detection = await _prepared(state, form, principal.id, idempotency_key, content_sha256)
-        if await state.detections.insert(detection):
-            state.metrics.uploads.labels("stored").inc()
-            return wire.DetectionAccepted(id=detection.id, status=detection.status)
-        await asyncio.to_thread(state.crops.delete, detection.crop)
-        stored = await state.detections.by_idempotency_key(principal.id, idempotency_key)
-    if stored is None or stored.content_sha256 != content_sha256:
-        raise IdempotencyConflict(
-            f"{wire.IDEMPOTENCY_HEADER} was used for another upload: make a new one for each"
-        )
-    state.metrics.uploads.labels("repeated").inc()
-    response.status_code = 200
-    return wire.DetectionAccepted(id=stored.id, status=stored.status)
+    detection = await _prepared(state, form, principal.id, idempotency_key)
+    is_new = await state.detections.insert(detection)
+    if not is_new:
+        detection = await _stored_before(state, detection)
+        response.status_code = 200
+    await state.sightings.note(detection.camera_id, detection.captured_at)
+    state.metrics.uploads.labels("stored" if is_new else "repeated").inc()
+    return wire.DetectionAccepted(id=detection.id, status=detection.status)
 
 
 @router.get("", dependencies=[Depends(READERS)])
@@ -159,21 +151,17 @@ async def picture(crop: str, request: Request, state: State) -> Response:
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
-async def _prepared(
-    state: State, form: Upload, device_id: str, idempotency_key: str, content_sha256: str
-) -> Detection:
+async def _prepared(state: State, form: Upload, device_id: str, idempotency_key: str) -> Detection:
     """A valid upload as a record; its crop is on disk before anybody can read of it."""
     metadata = _metadata(form)
-    image_rgb, box = await asyncio.to_thread(_face, form.image, metadata, state)
-    await state.cameras.saw(metadata.camera_id, milliseconds(metadata.captured_at))
-    crop = await asyncio.to_thread(lambda: state.crops.put(encode_jpeg(image_rgb)))
+    crop, box = await asyncio.to_thread(_keep, form.image, metadata, state)
     frame = metadata.frame
     return Detection(
         id=new_id(),
         camera_id=metadata.camera_id,
         device_id=device_id,
         idempotency_key=idempotency_key,
-        content_sha256=content_sha256,
+        content_sha256=_digest(form),
         captured_at=milliseconds(metadata.captured_at),
         received_at=milliseconds(utc_now()),
         crop=crop,
@@ -183,6 +171,30 @@ async def _prepared(
         score=metadata.score,
         track_id=metadata.track_id,
     )
+
+
+async def _stored_before(state: State, refused: Detection) -> Detection:
+    """What was stored under the key of a detection that was refused, whose crop goes.
+
+    Raises
+    ------
+    IdempotencyConflict
+        If that is of another upload.
+    """
+    await asyncio.to_thread(state.crops.delete, refused.crop)
+    key = refused.idempotency_key
+    stored = await state.detections.by_idempotency_key(refused.device_id, key)
+    if stored is None or stored.content_sha256 != refused.content_sha256:
+        raise IdempotencyConflict(
+            f"{wire.IDEMPOTENCY_HEADER} was used for another upload: make a new one for each"
+        )
+    return stored
+
+
+def _keep(image: bytes, metadata: wire.DetectionMetadata, state: State) -> tuple[str, Box]:
+    """Keep the picture, made anew from its pixels: its key, and the face's place in it."""
+    image_rgb, box = _face(image, metadata, state)
+    return state.crops.put(encode_jpeg(image_rgb)), box
 
 
 def _face(image: bytes, metadata: wire.DetectionMetadata, state: State) -> tuple[RgbImage, Box]:

@@ -202,6 +202,7 @@ async def api(_shared: FastAPI, database: Database, password_hash: str) -> Async
     """An application that others use after this test: what is stored is emptied, no more."""
     async with _signed_in(_shared, database, password_hash) as api:
         yield api
+    api.state.sightings._noted.clear()
     shutil.rmtree(api.crops)
     api.crops.mkdir(mode=0o700)
 
