@@ -31,6 +31,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
@@ -115,10 +116,10 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Crops of different people for each purpose."""
+    """Crops of different people for each purpose; `looped` for each run on one gallery."""
 
     warm_up: Sequence[Crop]
-    looped: Sequence[Crop]
+    looped: Sequence[Sequence[Crop]]
     strangers: Sequence[Crop]
 
 
@@ -132,8 +133,9 @@ class Run:
     with_latency: bool = False
 
     @property
-    def database(self) -> str:
-        return f"bench_{self.references}_{self.workers}_{Path(self.embedder).stem}"
+    def gallery(self) -> str:
+        """The name of its database, which runs with other numbers of classifiers share."""
+        return f"bench_{self.references}_{Path(self.embedder).stem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +219,21 @@ class Result:
 # ---- What is uploaded ----------------------------------------------------------------------------
 
 
-def supply_of(folder: Path) -> Supply:
-    """The first photograph of each of some people in a folder of LFW, by name."""
-    wanted = _WARM_UP + _PEOPLE + _STRANGERS
-    crops = [cut(path) for path in sorted(folder.glob("*/*_0001.jpg"))[:wanted]]
-    return Supply(crops[:_WARM_UP], crops[_WARM_UP:-_STRANGERS], crops[-_STRANGERS:])
+def supply_of(folder: Path, *, runs: int) -> Supply:
+    """The first photograph of each of some people in a folder of LFW, by name.
+
+    Parameters
+    ----------
+    runs
+        How many there are on one gallery: each finds strangers of its own.
+    """
+    paths = iter(sorted(folder.glob("*/*_0001.jpg")))
+    crops = (cut(path) for path in paths)
+    return Supply(
+        warm_up=list(islice(crops, _WARM_UP)),
+        looped=[list(islice(crops, _PEOPLE)) for _ in range(runs)],
+        strangers=list(islice(crops, _STRANGERS)),
+    )
 
 
 def cut(path: Path) -> Crop:
@@ -395,17 +407,18 @@ async def running_system(server: EmbeddedServer, data: Path, run: Run) -> AsyncI
     key, port = new_key("usher_device"), _free_port()
     environment = {
         "USHER_MONGODB_URI": server.uri,
-        "USHER_MONGODB_DATABASE": run.database,
-        "USHER_DATA": str(data / run.database),
+        "USHER_MONGODB_DATABASE": run.gallery,
+        "USHER_DATA": str(data / run.gallery),
         "USHER_DETECTOR_KEY": key,
         "USHER_EMBEDDER": run.embedder,
         "USHER_THREADS": str(max(1, core_count(0) // run.workers)),
     }
-    (data / run.database).mkdir()
+    logs = data / run.gallery / f"logs-{run.workers}"
+    logs.mkdir(parents=True)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(connected(server.uri, run.database))
-        api = await _started(stack, _program(data, "api", environment | {"USHER_PORT": str(port)}))
-        programs = [_program(data, "classify", environment, n) for n in range(run.workers)]
+        database = await stack.enter_async_context(connected(server.uri, run.gallery))
+        api = await _started(stack, _program(logs, "api", environment | {"USHER_PORT": str(port)}))
+        programs = [_program(logs, "classify", environment, n) for n in range(run.workers)]
         classifiers = [await _started(stack, program) for program in programs]
         await asyncio.to_thread(_wait_until_ready, port, [program.log for program in programs])
         processes = {
@@ -417,9 +430,8 @@ async def running_system(server: EmbeddedServer, data: Path, run: Run) -> AsyncI
         yield System(database, Feeder(port, key), processes)
 
 
-def _program(data: Path, command: str, environment: dict[str, str], number: int = 0) -> Program:
-    log = data / f"{environment['USHER_MONGODB_DATABASE']}-{command}-{number}.log"
-    return Program(command, ("-m", "usher", command), log, environment)
+def _program(logs: Path, command: str, environment: dict[str, str], number: int = 0) -> Program:
+    return Program(command, ("-m", "usher", command), logs / f"{command}-{number}.log", environment)
 
 
 async def _started(stack: AsyncExitStack, program: Program) -> psutil.Process:
@@ -554,36 +566,44 @@ def measure_loop(crops: Sequence[Crop], references: Vectors, describe: Describe)
 
 
 class Bench:
-    """Measures runs one after the other, each on a database of its own."""
+    """Measures runs one after the other; a gallery is made, and looped over, once."""
 
     def __init__(self, server: EmbeddedServer, data: Path, supply: Supply, plan: Plan) -> None:
         self._server = server
         self._data = data
         self._supply = supply
         self._plan = plan
+        self._loops: dict[str, Loop] = {}
+        self._runs: Counter[str] = Counter()
 
     async def measure(self, run: Run, describe: Describe) -> Result:
+        if run.gallery not in self._loops:
+            self._loops[run.gallery] = await self._begin(run, describe)
+        looped = self._supply.looped[self._runs[run.gallery]]
+        self._runs[run.gallery] += 1
+        async with running_system(self._server, self._data, run) as system:
+            count = await self._enough(system)
+            rate = await measure_rate(system, list(islice(cycle(looped), count)))
+            latency = await self._latency(system, rate) if run.with_latency else None
+        return Result(run, rate, self._loops[run.gallery], latency)
+
+    async def _begin(self, run: Run, describe: Describe) -> Loop:
+        """Make a run's gallery, and measure the loop over it."""
         references = made_up_vectors(run.references)
-        loop = measure_loop(self._supply.looped[:_LOOP_CROPS], references, describe)
-        async with connected(self._server.uri, run.database) as database:
+        async with connected(self._server.uri, run.gallery) as database:
             await prepare(database)
             await enrol(database, references, make_embedder(run.embedder).model_id)
-            async with running_system(self._server, self._data, run) as system:
-                rate = await measure_rate(system, await self._enough(system))
-                latency = await self._latency(system, rate) if run.with_latency else None
-            await database.client.drop_database(run.database)
-        return Result(run, rate, loop, latency)
+        return measure_loop(self._supply.looped[0][:_LOOP_CROPS], references, describe)
 
-    async def _enough(self, system: System) -> list[Crop]:
-        """As many crops as last the planned time, going by the second half of the warm-up."""
+    async def _enough(self, system: System) -> int:
+        """How many crops last the planned time, going by the second half of the warm-up."""
         halves = self._supply.warm_up[::2], self._supply.warm_up[1::2]
         for crops in halves:
             start = time.perf_counter()
             await asyncio.to_thread(system.feeder.feed, crops)
             await system.settled()
         per_s = len(halves[1]) / (time.perf_counter() - start)
-        count = max(round(per_s * self._plan.seconds), _LEAST_CROPS)
-        return list(islice(cycle(self._supply.looped), count))
+        return max(round(per_s * self._plan.seconds), _LEAST_CROPS)
 
     async def _latency(self, system: System, rate: Rate) -> Latency:
         per_s = rate.crops_per_s * _MODERATE
@@ -669,7 +689,7 @@ def main() -> int:
     parser.add_argument("--references", type=_numbers, default=[200, 10_000, 100_000])
     parser.add_argument("--workers", type=_numbers, default=[1, 2], help="classifiers")
     parser.add_argument("--embedder", default=DLIB_CROPS, help="as USHER_EMBEDDER")
-    parser.add_argument("--seconds", type=float, default=15, help="of uploads, about, a run")
+    parser.add_argument("--seconds", type=float, default=12, help="of uploads, about, a run")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     given = os.environ.get("USHER_TEST_DATA")
@@ -677,7 +697,7 @@ def main() -> int:
     if folder is None:
         print("nothing measured: give --data, or set USHER_TEST_DATA")
         return 0
-    supply = supply_of(folder)
+    supply = supply_of(folder, runs=len(options.workers))
     if len(supply.strangers) < _STRANGERS:
         parser.error(f"there are too few photographs PERSON/*_0001.jpg in {folder}")
     plan = Plan(options.references, options.workers, options.embedder, options.seconds)

@@ -98,7 +98,7 @@ def test_plan_begins_with_the_run_that_stands_for_all_and_ends_with_one_pass() -
     assert first == Run(200, 2, "dlib-crops", with_latency=True)
     assert second == Run(200, 1, "dlib-crops")
     assert last == Run(200, 2, "dlib")
-    assert len({run.database for run in plan().runs()}) == 5
+    assert len({run.gallery for run in plan().runs()}) == 3
 
 
 def test_plan_has_no_further_run_when_one_pass_is_what_is_measured() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -134,6 +136,24 @@ def test_describe_many_gives_what_describe_gives_one_by_one(
 
 def test_describe_many_gives_nothing_for_nothing(pipeline: FacePipeline) -> None:
     assert pipeline.describe_many([]) == []
+
+
+def test_describe_many_keeps_no_image_but_the_one_before_when_they_are_made_one_by_one(
+    pipeline: FacePipeline,
+) -> None:
+    made: list[weakref.ref[RgbImage]] = []
+    alive: list[int] = []
+
+    def faces() -> Iterator[tuple[RgbImage, Box]]:
+        for grey in (60, 120, 180):
+            alive.append(sum(image() is not None for image in made))
+            image_rgb = np.full((120, 120, 3), grey, np.uint8)
+            made.append(weakref.ref(image_rgb))
+            yield image_rgb, Box(20, 20, 100, 100)
+            del image_rgb
+
+    assert len(pipeline.describe_many(faces())) == 3
+    assert max(alive) <= 1
 
 
 def test_raw_vectors_are_those_of_a_raw_pipeline(
