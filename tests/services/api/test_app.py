@@ -58,6 +58,7 @@ MAY = {
     "DELETE /devices/{device_id}": "admin",
     "GET /events": "admin manager viewer",
     "GET /stats": "admin manager viewer notifier",
+    "GET /stats/identity": "admin manager viewer notifier",
     "GET /openapi.json": "admin manager viewer notifier",
 }
 """Who may do what: a new route gets its row here, and a changed policy changes one."""
@@ -213,6 +214,7 @@ async def test_responses_hold_no_vector_and_no_distance(
                 "/cameras",
                 "/devices",
                 "/stats",
+                "/stats/identity",
                 "/identity/changes",
             )
         ],
