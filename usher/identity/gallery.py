@@ -127,7 +127,7 @@ class TemplateGallery:
 
     def put_all(self, people: Mapping[str, Sequence[Reference]]) -> None:
         new = [one for one, references in people.items() if references and one not in self._rows]
-        for person_id in people.keys() - set(new):
+        for person_id in [one for one in people if one in self._rows]:
             self.put(person_id, people[person_id])
         for start in range(0, len(new), _BATCH):
             some = new[start : start + _BATCH]
@@ -214,7 +214,7 @@ class TemplateGallery:
         self._ids[person_id] = tuple(reference.id for reference in references)
         self._several.pop(person_id, None)
         if len(references) > 1:
-            self._several[person_id] = vectors
+            self._several[person_id] = vectors.copy()
         self._rows[person_id] = row
         if row == len(self._persons):
             self._persons.append(None)
@@ -271,8 +271,8 @@ def _templates(people: Sequence[Sequence[Reference]]) -> tuple[list[Vectors], Ve
     vectors = unit(np.stack([one.vector for references in people for one in references]))
     starts = np.cumsum(counts) - counts
     sums = np.add.reduceat(_exactly(vectors), starts, axis=0)
-    several = np.split(vectors, starts[1:])
-    return several, np.where(counts[:, None] == 1, vectors[starts], unit(sums))
+    own = [vectors[at : at + count] for at, count in zip(starts, counts, strict=True)]
+    return own, np.where(counts[:, None] == 1, vectors[starts], unit(sums))
 
 
 def _exactly(vectors: Vectors) -> Scores:

@@ -9,7 +9,7 @@ from usher.identity.vectors import Rows, VectorIndex, Vectors, largest
 
 LISTED = 8
 """More than are asked for, so that a list outlives changes of some of those in it."""
-_FEW_CHANGES = 256
+_FEW_CHANGES = 64
 """After more at once, all lists are made anew as they are asked for."""
 _BLOCK_ROWS = 64
 
@@ -65,7 +65,7 @@ class Likest:
 
     def _update(self, row: int, cosines: NDArray[np.float32]) -> None:
         """Take a row's new cosines into the lists of the others."""
-        listed, places = np.nonzero(self._rows == row)
+        listed, places = np.divmod(np.flatnonzero(self._rows == row), LISTED)
         self._cosines[listed, places] = cosines[listed]
         comes = np.flatnonzero(cosines > self._bounds[: len(cosines)])
         comes = np.setdiff1d(comes, listed, assume_unique=True)
