@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from services.api.errors import STATUS, problem_response
 from usher.domain import errors
 from usher.settings import Settings
 from usher.storage.database import connect
+from usher.storage.embedded import EmbeddedServer
+from usher.storage.schema import prepare
 from usher.vision.pipeline import FacePipeline
 from usher.wire import API_PREFIX
 
@@ -82,10 +85,15 @@ async def test_api_answers_503_when_the_database_is_away(
     pipeline: FacePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_module, "make_pipeline", lambda *_: pipeline)
-    away = connect("mongodb://127.0.0.1:9/?directConnection=true", "away", timeout_ms=100)
-    app = create_app(Settings(data=tmp_path, admin_dist=tmp_path), away)
-    # It must end too, while PyMongo looks for a server.
-    async with asyncio.timeout(25), app.router.lifespan_context(app):
+    async with AsyncExitStack() as stack:
+        async with EmbeddedServer(tmp_path / "mongodb") as server:
+            away = connect(server.uri, "away", timeout_ms=500)
+            stack.push_async_callback(away.client.close)
+            await prepare(away)
+            app = create_app(Settings(data=tmp_path, admin_dist=tmp_path), away)
+            # It must end too, while PyMongo looks for a server.
+            await stack.enter_async_context(asyncio.timeout(60))
+            await stack.enter_async_context(app.router.lifespan_context(app))
         key = {"Authorization": "Bearer any"}
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, headers=key) as client:
@@ -101,4 +109,3 @@ async def test_api_answers_503_when_the_database_is_away(
             assert (ready.status_code, ready.json()["ok"]) == (503, False)
             assert (await client.get("http://usher.test/healthz")).status_code == 200
             check_problem(await client.get("http://usher.test/metrics"), 503, "Unavailable")
-    await away.client.close()
