@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from services.classifier.assigning import LEASE_S
-from services.classifier.second_look import Change, StrangersPlan, plan_strangers, reach_back
+from services.classifier.second_look import (
+    Change,
+    StrangersPlan,
+    plan_strangers,
+    reach_back,
+    strangers_in,
+)
 from usher.domain.errors import Conflict, LeaseLost
 from usher.following import Follower
 from usher.identity.rules import BudgetRule, Rule
@@ -141,10 +147,11 @@ class ConsolidatingStage:
         if not isinstance(rule, BudgetRule):
             return 0
         async with self._follower.current() as (identifier, version):
-            strangers = list(identifier.strangers)
-            sightings = [one async for one in self._detections.of_strangers(self._model, strangers)]
-            plan = await asyncio.to_thread(plan_strangers, identifier, rule, sightings, touched)
-            return await self._carry_out(plan, lease, version)
+            strangers = strangers_in(identifier)
+        # Others decide meanwhile: then this is of an older version, and is not committed.
+        sightings = [one async for one in self._detections.of_strangers(self._model, strangers)]
+        plan = await asyncio.to_thread(plan_strangers, strangers, rule, sightings, touched)
+        return await self._carry_out(plan, lease, version)
 
     async def _carry_out(self, plan: StrangersPlan, lease: Lease, version: int) -> int:
         for into, others in plan.merges.items():

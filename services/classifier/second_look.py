@@ -125,8 +125,28 @@ def _change(identifier: Identifier, sighting: Sighting, decision: Decision) -> C
 # ---- Strangers ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """By which references somebody is known, and who they were told apart from: ids all."""
+
+    references: frozenset[str]
+    others: frozenset[str]
+
+
+def strangers_in(identifier: Identifier) -> dict[str, Stranger]:
+    """Every stranger, by id."""
+    gallery = identifier.strangers
+    return {
+        person_id: Stranger(
+            frozenset(reference.id for reference in gallery.references_of(person_id)),
+            identifier.others_of(person_id),
+        )
+        for person_id in gallery
+    }
+
+
 def plan_strangers(
-    identifier: Identifier,
+    strangers: Mapping[str, Stranger],
     rule: BudgetRule,
     sightings: Sequence[Sighting],
     touched: Collection[str],
@@ -153,24 +173,24 @@ def plan_strangers(
             persons=before,
             pinned=np.array([sighting.confirmed for sighting in sightings]),
             active=np.array([owner in touched for owner in owners]),
-            apart=_apart(identifier, numbers),
+            apart=_apart(strangers, numbers),
         ),
         link=rule.link_among(len(persons)),
         merge=rule.merge_among(len(persons)),
     )
     merges = _merges(before.tolist(), after.tolist())
-    moves = _moves(identifier, sightings, persons, before.tolist(), after.tolist(), merges)
+    moves = _moves(strangers, sightings, persons, before.tolist(), after.tolist(), merges)
     named = defaultdict[str, list[str]](list)
     for one, other in merges.items():
         named[persons[other]].append(persons[one])
     return StrangersPlan(dict(named), moves)
 
 
-def _apart(identifier: Identifier, numbers: Mapping[str, int]) -> list[tuple[int, int]]:
+def _apart(strangers: Mapping[str, Stranger], numbers: Mapping[str, int]) -> list[tuple[int, int]]:
     return [
         (number, numbers[other])
         for person_id, number in numbers.items()
-        for other in identifier.others_of(person_id)
+        for other in strangers[person_id].others
         if other in numbers
     ]
 
@@ -189,7 +209,7 @@ def _merges(before: Sequence[int], after: Sequence[int]) -> dict[int, int]:
 
 
 def _moves(
-    identifier: Identifier,
+    strangers: Mapping[str, Stranger],
     sightings: Sequence[Sighting],
     persons: Sequence[str],
     before: Sequence[int],
@@ -199,10 +219,7 @@ def _moves(
     """The detections that go elsewhere by themselves. A person keeps a reference, or gets one."""
     ids = dict(enumerate(persons))
     moves: dict[str, Change] = {}
-    room = {
-        one: REFERENCES_OF_A_STRANGER - len(identifier.strangers.references_of(one))
-        for one in persons
-    }
+    room = {one: REFERENCES_OF_A_STRANGER - len(strangers[one].references) for one in persons}
     for sighting, one, other in zip(sightings, before, after, strict=True):
         if one == other or one in merges:
             continue
@@ -220,22 +237,18 @@ def _moves(
             founds=founds,
             reference=reference,
         )
-    return moves | _new_references(identifier, sightings, moves)
+    return moves | _new_references(strangers, sightings, moves)
 
 
 def _new_references(
-    identifier: Identifier, sightings: Iterable[Sighting], moves: Mapping[str, Change]
+    strangers: Mapping[str, Stranger], sightings: Iterable[Sighting], moves: Mapping[str, Change]
 ) -> dict[str, Change]:
     """Who keeps detections but no reference is known by the first good one of them."""
     found: dict[str, Change] = {}
     lost = {
         str(sighting.person_id)
         for sighting in sightings
-        if sighting.id in moves
-        and all(
-            reference.id in moves
-            for reference in identifier.strangers.references_of(str(sighting.person_id))
-        )
+        if sighting.id in moves and strangers[str(sighting.person_id)].references <= moves.keys()
     }
     for sighting in sightings:
         if sighting.person_id in lost and sighting.id not in moves and sighting.acceptable:

@@ -169,14 +169,20 @@ def _pairs(
     sums, _ = _sums(sightings.faces, places)
     names = [str(number) for number in numbers]
     crowd = Crowd(names, unit(sums))
-    best, scores = crowd.stand_outs(crowd.templates, without=names)
-    into = np.arange(len(numbers))
     held = np.zeros(len(numbers), np.bool_)
     held[places[sightings.pinned]] = True
     active = np.zeros(len(numbers), np.bool_)
     active[places[sightings.active]] = True
-    mutual = (best[best] == into) & (best > into) & (scores >= merge)
-    mutual &= ~(held & held[best]) & (active | active[best])
+    into = np.arange(len(numbers))
+    best, scores = np.full(len(numbers), -1, np.intp), np.full(len(numbers), -np.inf)
+    some = np.flatnonzero(active)
+    for _ in range(2):  # who is active, and who is best for them
+        best[some], scores[some] = crowd.stand_outs(
+            crowd.templates[some], without=[names[place] for place in some]
+        )
+        some = np.setdiff1d(best[some], [-1, *np.flatnonzero(active)])
+    mutual = (best >= 0) & (best[best] == into) & (scores >= merge) & ~(held & held[best])
+    mutual &= best > into
     for older, younger in zip(np.flatnonzero(mutual), best[mutual], strict=True):
         if frozenset((int(numbers[older]), int(numbers[younger]))) not in apart:
             stays, goes = (younger, older) if held[younger] else (older, younger)
