@@ -27,6 +27,7 @@ CANDIDATES = 8
 """As many of the nearest compete for a face."""
 _BATCH = 4096
 _LEAST = np.finfo(np.float64).tiny
+_ROUNDING = 1e-6
 
 
 class Reference(NamedTuple):
@@ -248,10 +249,11 @@ def mean_of_best_others(cosines: Scores) -> Scores:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Brought to the length 1, along the last axis; zeros stay."""
+    """Brought to the length 1, along the last axis; zeros stay, and what has it already."""
     exact = _exactly(vectors)
     lengths = np.sqrt(np.einsum("...d,...d->...", exact, exact))
-    scaled: Vectors = (exact / np.maximum(lengths, _LEAST)[..., None]).astype(np.float32)
+    lengths = np.where(np.abs(lengths - 1) < _ROUNDING, 1, np.maximum(lengths, _LEAST))
+    scaled: Vectors = (exact / lengths[..., None]).astype(np.float32)
     return scaled
 
 

@@ -310,6 +310,24 @@ def test_unit_leaves_zeros_when_a_vector_has_no_direction() -> None:
     np.testing.assert_allclose(unit(np.array([[0, 0], [3, 4]], np.float32)), [[0, 0], [0.6, 0.8]])
 
 
+@given(_SEEDS, st.floats(1e-3, 1e3))
+def test_unit_changes_nothing_when_it_is_done_twice(seed: int, length: float) -> None:
+    once = unit(length * np.random.default_rng(seed).normal(size=(20, 128)).astype(np.float32))
+    np.testing.assert_allclose(np.linalg.norm(once, axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(unit(once), once)
+
+
+def test_templates_are_the_same_to_the_last_bit_however_references_came() -> None:
+    faces, _ = people_and_probe(40, 6, seed=3)
+    one, other = TemplateGallery(), TemplateGallery()
+    for number, own in enumerate(3 * faces):
+        for face in own:
+            known = one.references_of(str(number))
+            one.put(str(number), [*known, *references([face], f"r{len(known)}")])
+    other.put_all({str(number): references(own) for number, own in enumerate(3 * faces)})
+    np.testing.assert_array_equal(one.templates(), other.templates())
+
+
 @given(st.lists(st.floats(-1, 1), max_size=6), st.integers(0, 3))
 def test_mean_of_best_others_agrees_with_sorting(cosines: list[float], missing: int) -> None:
     row = np.array([*sorted(cosines, reverse=True), *[-np.inf] * missing])
