@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.unit.storage.making import NOON
-from usher.storage.calibrations import Calibrations
+from usher.storage.calibrations import Calibrations, Recalibration
 from usher.storage.database import Database
 
 
@@ -13,12 +13,12 @@ async def test_calibrations_are_the_newest_first_when_some_were_added(prepared: 
     calibrations = Calibrations(prepared)
     assert await calibrations.latest(5) == []
     made = [
-        {
-            "at": NOON + timedelta(minutes=minute),
-            "threshold": minute / 10,
-            "persons": minute,
-            "reason": "more people",
-        }
+        Recalibration(
+            at=NOON + timedelta(minutes=minute),
+            threshold=minute / 10,
+            persons=minute,
+            reason="more people",
+        )
         for minute in (1, 3, 2)
     ]
     for calibration in made:
