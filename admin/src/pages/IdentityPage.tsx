@@ -61,7 +61,7 @@ function Findings({ stats }: { stats: IdentityStats }) {
       )}
       <Section
         title="Adjustments"
-        explanation="With more people Usher has to be stricter, or it would take more strangers for one of them."
+        explanation="How much alike a face and a person must be moves a little as people come and go."
         none={stats.recalibrations.length === 0 && "None yet."}
       >
         <Recalibrations recalibrations={stats.recalibrations} />
