@@ -16,10 +16,12 @@ from services.classifier.second_look import (
     plan_strangers,
     reach_back,
     strangers_in,
+    templates_of,
 )
 from usher.domain.errors import Conflict, LeaseLost
 from usher.following import Follower
 from usher.identity.rules import BudgetRule, Rule
+from usher.identity.vectors import Vectors
 from usher.storage.detections import Detections, Sighting
 from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Lease, Leases
@@ -107,8 +109,9 @@ class ConsolidatingStage:
         self._commits = 0
         async with self._follower.current() as (identifier, begun_at):
             everybody = {*identifier.settled, *identifier.strangers}
-        touched = everybody if changed is None else changed[1] & everybody
-        reached = await self._reach_back(touched, lease)
+            touched = everybody if changed is None else changed[1] & everybody
+            templates = templates_of(identifier, touched)
+        reached = await self._reach_back(templates, lease)
         joined = await self._look_at_strangers(identifier.rule, touched, lease)
         now = await self._references.version()
         # What others have changed meanwhile is looked at next time.
@@ -119,7 +122,7 @@ class ConsolidatingStage:
 
     # ---- Names reach back -----------------------------------------------------------------------
 
-    async def _reach_back(self, touched: Collection[str], lease: Lease) -> int:
+    async def _reach_back(self, templates: Vectors, lease: Lease) -> int:
         """Decide again about what is nobody's or a stranger's and comes near who has changed."""
         changed = 0
         strangers = await self._people.strangers()
@@ -128,14 +131,14 @@ class ConsolidatingStage:
             self._detections.of_strangers(self._model, strangers),
         ):
             async for some in _in_batches(source):
-                changed += await self._decide_again(some, touched, lease)
+                changed += await self._decide_again(some, templates, lease)
         return changed
 
     async def _decide_again(
-        self, sightings: Sequence[Sighting], touched: Collection[str], lease: Lease
+        self, sightings: Sequence[Sighting], templates: Vectors, lease: Lease
     ) -> int:
         async with self._follower.current() as (identifier, version):
-            changes = await asyncio.to_thread(reach_back, identifier, sightings, touched)
+            changes = await asyncio.to_thread(reach_back, identifier, sightings, templates)
             await self._redecide(changes, lease, version)
         return len(changes)
 

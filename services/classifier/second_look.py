@@ -57,15 +57,15 @@ class StrangersPlan:
 
 
 def reach_back(
-    identifier: Identifier, sightings: Sequence[Sighting], touched: Collection[str]
+    identifier: Identifier, sightings: Sequence[Sighting], templates: Vectors
 ) -> dict[str, Change]:
-    """Decide again about detections that come near somebody who has changed, by id.
+    """Decide again about detections that come near one of `templates_of` who has changed, by id.
 
     What is nobody's may become anybody's. A stranger's goes to somebody known, or gets another
     candidate; what strangers share among themselves is `plan_strangers`'s.
     """
     found = {}
-    for sighting in _near(identifier, sightings, touched):
+    for sighting in _near(sightings, templates):
         decision = identifier.decide(
             sighting.vector, acceptable=sighting.acceptable, excluded=sighting.not_persons
         )
@@ -75,11 +75,8 @@ def reach_back(
     return found
 
 
-def _near(
-    identifier: Identifier, sightings: Sequence[Sighting], touched: Collection[str]
-) -> list[Sighting]:
+def _near(sightings: Sequence[Sighting], templates: Vectors) -> list[Sighting]:
     open_ = [sighting for sighting in sightings if not sighting.confirmed]
-    templates = _templates(identifier, touched)
     if not open_ or not len(templates):
         return []
     cosines = unit(np.stack([sighting.vector for sighting in open_])) @ templates.T
@@ -87,7 +84,8 @@ def _near(
     return [sighting for sighting, is_near in zip(open_, near, strict=True) if is_near]
 
 
-def _templates(identifier: Identifier, person_ids: Collection[str]) -> Vectors:
+def templates_of(identifier: Identifier, person_ids: Collection[str]) -> Vectors:
+    """The templates of those persons who are there: float32, (P, D)."""
     references = [
         gallery.references_of(person_id)
         for gallery in (identifier.settled, identifier.strangers)

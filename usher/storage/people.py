@@ -115,11 +115,6 @@ class People:
         found = self._faces.find({"person_id": person_id}).sort([("created_at", 1), ("_id", 1)])
         return [face_from_document(document) for document in await found.to_list()]
 
-    async def faces_of_model(self, model: str) -> list[Face]:
-        """Every reference that a gallery of that model compares with."""
-        found = self._faces.find({"embedding.model": model})
-        return [face_from_document(document) for document in await found.to_list()]
-
     async def crops_in_use(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some face holds."""
         return set(await self._faces.distinct("crop", {"crop": {"$in": list(keys)}}))
