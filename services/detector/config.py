@@ -104,3 +104,31 @@ def _problem(detail: Mapping[str, Any], file: Path | None) -> str:
     if field == "camera_id":
         return f"{place}: {_SLUG_RULE}"
     return f"{place}: {detail['msg']}"
+
+
+class ShotsConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    min_interval_s: float = Field(1.0, ge=0, le=60)
+    max_shots: int = Field(5, ge=1, le=50)
+    min_gain: float = Field(0.05, ge=0, le=1)
+
+
+class CameraConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    camera_id: Slug
+    source: str = Field(min_length=1)
+    reader: ReaderKind | None = None
+    started_at: Utc | None = None
+    detector: str = "hog"
+    min_face_px: int = Field(80, ge=20, le=2000)
+    max_fps: float | None = None
+    detect_every: int | None = None
+    margin: float = 0.5
+    include: tuple = ()
+    exclude: tuple = ()
+    motion: bool = True
+    shots: ShotsConfig = ShotsConfig()
+
+    @property
+    def reader_kind(self) -> str:
+        return "opencv"

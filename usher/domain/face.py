@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
@@ -32,9 +33,13 @@ class Landmarks:
     right_mouth: Point
 
     def scaled(self, factor: float) -> Landmarks:
-        return Landmarks(
-            *((x * factor, y * factor) for x, y in (getattr(self, f.name) for f in fields(self)))
-        )
+        return Landmarks(*((x * factor, y * factor) for x, y in self._points()))
+
+    def shifted(self, dx: float, dy: float) -> Landmarks:
+        return Landmarks(*((x + dx, y + dy) for x, y in self._points()))
+
+    def _points(self) -> Iterator[Point]:
+        return (getattr(self, one.name) for one in fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class DetectedFace:
         """The face in an image that is `factor` times as large."""
         landmarks = self.landmarks.scaled(factor) if self.landmarks else None
         return DetectedFace(self.box.scaled(factor), self.score, landmarks)
+
+    def shifted(self, dx: int, dy: int) -> DetectedFace:
+        """The face in an image that begins `dx` and `dy` pixels further to the left and top."""
+        landmarks = self.landmarks.shifted(dx, dy) if self.landmarks else None
+        return DetectedFace(self.box.shifted(dx, dy), self.score, landmarks)
 
 
 @dataclass(frozen=True, slots=True)
