@@ -15,6 +15,8 @@ _THUMBNAIL_PX = 160
 """The longer side of what is looked at: a face of 80 px in 1280x720 is ten pixels of it."""
 _FORGET_S = 20.0
 """What stands still for about so long becomes background."""
+_MOST_AT_ONCE = 0.05
+"""However long nothing was seen, the background does not become another within one frame."""
 _VARIANCE_THRESHOLD = 25.0
 _SPECKS = np.ones((3, 3), np.uint8)
 _REACH = np.ones((7, 7), np.uint8)
@@ -33,7 +35,8 @@ class Movement:
     area
         Around all that moves, in pixels of the frame, with some room; None where nothing does.
     cut
-        The picture shows something else altogether: the camera was turned, or the film cut.
+        The picture shows something else altogether: the camera was turned, the film cut, or frames
+        have another size.
     """
 
     area: Box | None
@@ -52,6 +55,7 @@ class MotionGate:
             history=500, varThreshold=_VARIANCE_THRESHOLD, detectShadows=False
         )
         self._before: NDArray[np.uint8] | None = None
+        self._size: tuple[int, ...] = ()
         self._at_s = 0.0
 
     def look(
@@ -70,12 +74,13 @@ class MotionGate:
         """
         grey, step = _thumbnail(frame_rgb)
         before, self._before = self._before, grey
-        if before is None or before.shape != grey.shape or _is_cut(before, grey):
+        size, self._size = self._size, frame_rgb.shape
+        if before is None or size != self._size or _is_cut(before, grey):
             self._background.apply(grey, learningRate=1.0)
             self._at_s = at_s
             height, width = frame_rgb.shape[:2]
             return Movement(Box(0, 0, width, height), cut=before is not None)
-        share = min(max(at_s - self._at_s, 0.0) / _FORGET_S, 1.0)
+        share = min(max(at_s - self._at_s, 0.0) / _FORGET_S, _MOST_AT_ONCE)
         self._at_s = at_s
         moving = self._background.apply(grey, learningRate=share)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _SPECKS)

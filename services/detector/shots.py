@@ -82,13 +82,15 @@ class BestShots(Generic[Crop]):
         waited_s = at_s - self._sent_s
         if self._sent == 0 or waited_s >= REFRESH_S:
             return True
-        if self._sent == 1:
+        if self._sent == 1 < self._config.max_shots:
             return waited_s >= SECOND_AFTER_S
         last = self._sent >= self._config.max_shots - 1
         return not last and waited_s >= self._config.min_interval_s and self._is_better(value)
 
     def _is_wanted(self, value: float) -> bool:
-        return self._sent == 1 or (self._sent < self._config.max_shots and self._is_better(value))
+        if self._sent >= self._config.max_shots:
+            return False
+        return self._sent == 1 or self._is_better(value)
 
     def _is_better(self, value: float) -> bool:
         return value >= self._best + self._config.min_gain
