@@ -23,8 +23,12 @@ from usher.wire import DetectionMetadata
 
 log = structlog.get_logger()
 
+SPOOL_FILE = "crops.db"
+"""The spool's name in its folder."""
+
 WhenFull = Literal["drop-oldest", "drop-newest"]
 
+_DISK_FULL = "the disk is full: make room on it, or give the spool another folder (spool.folder)"
 _SWEEP_S = 60.0
 _LOG_S = 60.0
 _DAY_S = 86_400.0
@@ -118,8 +122,9 @@ class Spool:
     **Refused** entries are kept to be looked at, until they reach the age, or room is needed: they
     give way before any entry that waits. Putting a refused key again is a new entry.
 
-    **A disk that is full or cannot be written** loses what is put meanwhile (it is counted), and
-    nothing else; as soon as it can be written again, it is. **A file that is damaged** is moved
+    **A disk without room** is as a full spool: the last 4 MB of it are left alone. **A disk that
+    cannot be written** loses what is put meanwhile (it is counted), and nothing else; as soon as it
+    can be written again, it is. **A file that is damaged** is moved
     aside and a new one begun; a single damaged entry is set aside.
 
     Parameters
@@ -138,7 +143,7 @@ class Spool:
     """
 
     def __init__(self, file: Path, limits: SpoolLimits, clock: Clock | None = None) -> None:
-        self._limits = limits
+        self.limits = limits
         self._clock = clock or Clock()
         self._file = SpoolFile(file)
         self._changed = threading.Condition(threading.RLock())
@@ -169,6 +174,8 @@ class Spool:
             if not self._write(lambda: kept.append(self._insert(upload))):
                 self._lost += 1
                 return False
+            if not kept[-1]:
+                self._file.work_off_journal()
             self._changed.notify_all()
             return kept[-1]
 
@@ -335,7 +342,6 @@ class Spool:
         self._file.forget_refused(key=upload.key)
         if not self._make_room(SpoolFile.needed_bytes(metadata, upload.image)):
             self._count(produced=1, dropped=1)
-            self._say_dropped(1, "the spool is full")
             return False
         self._file.insert(
             key=upload.key,
@@ -349,26 +355,32 @@ class Spool:
 
     def _make_room(self, needed: int) -> bool:
         """Whether there is room now. Refused entries go first, then the oldest, if it may."""
-        while self._file.used_bytes() + needed > self._limits.max_bytes:
+        grown = self._file.used_bytes() + self._file.spare_bytes()
+        most, why = min((self.limits.max_bytes, "the spool is full"), (grown, _DISK_FULL))
+        while self._file.used_bytes() + needed > most:
             if self._file.forget_oldest_refused():
                 continue
-            if self._limits.when_full == "drop-newest" or needed > self._limits.max_bytes // 2:
-                return False
-            oldest = self._file.oldest(self._held())
+            oldest = self._to_give_way(needed)
             if oldest is None:
+                self._say_dropped(1, why)
                 return False
-            self._drop([oldest], "the spool is full")
+            self._drop([oldest], why)
         return True
+
+    def _to_give_way(self, needed: int) -> int | None:
+        if self.limits.when_full == "drop-newest" or needed > self.limits.max_bytes // 2:
+            return None
+        return self._file.oldest(self._held())
 
     def _sweep(self) -> None:
         """Drop what is too old, and keep the spool's time; now and then."""
         if self._clock.monotonic_s() < self._next_sweep_s:
             return
-        self._next_sweep_s = self._clock.monotonic_s() + min(_SWEEP_S, self._limits.max_age_s / 10)
+        self._next_sweep_s = self._clock.monotonic_s() + min(_SWEEP_S, self.limits.max_age_s / 10)
         self._write(self._drop_outdated)
 
     def _drop_outdated(self) -> None:
-        born_s = self._age.lived_s() - self._limits.max_age_s
+        born_s = self._age.lived_s() - self.limits.max_age_s
         held = self._held()
         self._drop([n for n in self._file.put_before(born_s) if n not in held], "too old")
         self._file.forget_refused_before(born_s)
@@ -492,5 +504,5 @@ def _problem(row: Row) -> str | None:
 
 def _advice(error: Exception) -> str:
     if is_full(error) or getattr(error, "errno", None) == errno.ENOSPC:
-        return "make room on its disk, or give it another folder (spool.folder)"
+        return "make room on it, or give the spool another folder (spool.folder)"
     return "check that its folder can be written by this user, and that its disk is sound"

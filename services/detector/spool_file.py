@@ -16,6 +16,7 @@ _VERSION = 1
 _BUSY_WAIT_S = 2.0
 _KEPT_DAMAGED = 2
 _PAGE_BYTES = 4096
+_RESERVE_BYTES = 4 << 20
 
 _PRAGMAS = (
     # The first transaction locks the file until it is closed; the kernel unlocks it after a kill.
@@ -133,7 +134,7 @@ class SpoolFile:
     """A database that one process holds. Not for several threads at once.
 
     It is opened by the first transaction, and again after an error that may have left it in doubt.
-    Everything but `transaction`, `move_aside` and `close` is called within a transaction.
+    What asks or changes it is called within a transaction.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ class SpoolFile:
         if self._open is None:
             self._open = self._connected()
         try:
-            self._open.execute("BEGIN IMMEDIATE")
+            self._open.execute("BEGIN")
             yield opened
             self._open.execute("COMMIT")
         except sqlite3.Error as error:
@@ -224,6 +225,21 @@ class SpoolFile:
         pages = self._execute("PRAGMA page_count").fetchone()[0]
         free = self._execute("PRAGMA freelist_count").fetchone()[0]
         return int(pages - free) * _PAGE_BYTES
+
+    def spare_bytes(self) -> int:
+        """How much the file may grow before the disk is as good as full.
+
+        A reserve stays: on a disk without any room the journal could not be worked off, and so
+        nothing be deleted either.
+        """
+        disk = os.statvfs(self.path.parent)
+        return max(0, disk.f_bavail * disk.f_frsize - _RESERVE_BYTES)
+
+    def work_off_journal(self) -> None:
+        """Give back to the disk what was freed, if it can be done. Not within a transaction."""
+        if self._open is not None:
+            with suppress(sqlite3.Error):
+                self._open.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @staticmethod
     def needed_bytes(metadata: str, image: bytes) -> int:
