@@ -49,7 +49,13 @@ _BY_CODE: Mapping[str, type[errors.UsherError]] = {
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, errors.UsherError)
 }
+_BY_STATUS: Mapping[int, type[errors.UsherError]] = {
+    401: errors.NotAuthenticated,
+    403: errors.PermissionDenied,
+}
+"""Where no problem details say more, as from a proxy before the API."""
 _DEFAULT_RETRY_AFTER_S = 5
+_MAX_RETRY_AFTER_S = 3600
 _PASSING = frozenset({408, 425})
 """Client errors that pass by themselves: a slow request, and one that came too early."""
 
@@ -273,12 +279,15 @@ def _error_of(response: httpx2.Response) -> errors.UsherError:
     except (ValueError, KeyError, TypeError):
         code, detail = "", f"the API answered {response.status_code}"
     if response.status_code == httpx2.codes.TOO_MANY_REQUESTS:
-        return errors.TooManyRequests(detail, retry_after_s=_retry_after_s(response))
-    if response.is_server_error or response.status_code in _PASSING:
-        return errors.Unavailable(detail)
-    return _BY_CODE.get(code, errors.InvalidInput)(detail)
+        wait_s = _retry_after_s(response, _DEFAULT_RETRY_AFTER_S)
+        return errors.TooManyRequests(detail, retry_after_s=wait_s)
+    if not response.is_client_error or response.status_code in _PASSING:
+        # A redirect is no answer of this API either: a portal or proxy stands in between.
+        return errors.Unavailable(detail, retry_after_s=_retry_after_s(response, 0))
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(response.status_code, errors.InvalidInput)
+    return kind(detail)
 
 
-def _retry_after_s(response: httpx2.Response) -> int:
+def _retry_after_s(response: httpx2.Response, default_s: int) -> int:
     value = response.headers.get("Retry-After", "")
-    return int(value) if value.isdecimal() else _DEFAULT_RETRY_AFTER_S
+    return min(int(value[:9]), _MAX_RETRY_AFTER_S) if value.isdecimal() else default_s

@@ -17,6 +17,7 @@ from rich.progress import Progress
 from services.detector.config import DetectorConfig, load_config
 from services.detector.run import build, run
 from services.detector.sources import Frame, Source
+from services.detector.spool import SPOOL_FILE
 from usher.domain.errors import ConfigurationError
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
@@ -110,7 +111,7 @@ def detect(
         "margin": margin,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
-    _watch(load_config(config, overrides), read_key(settings, key_file), settings.log_level)
+    _watch(load_config(config, overrides), read_key(settings, key_file), settings)
 
 
 def read_key(settings: Settings, key_file: Path | None) -> str:
@@ -139,7 +140,7 @@ def read_key(settings: Settings, key_file: Path | None) -> str:
     return key
 
 
-def _watch(config: DetectorConfig, key: str, log_level: str) -> None:
+def _watch(config: DetectorConfig, key: str, settings: Settings) -> None:
     stop = threading.Event()
     console = Console(stderr=True)
     with (
@@ -147,8 +148,9 @@ def _watch(config: DetectorConfig, key: str, log_level: str) -> None:
         Progress(console=console, transient=True, disable=not console.is_terminal) as bars,
     ):
         # Now, not before: the bar stays below the log's lines where both go to a terminal.
-        configure_logging("detector", log_level)
-        detection = build(config, key=key, stop=stop)
+        configure_logging("detector", settings.log_level)
+        spool_file = settings.data / "spool" / SPOOL_FILE
+        detection = build(config, key=key, spool_file=spool_file, stop=stop)
         summary = run(detection, on_frame=_bar(bars, detection.source))
     if console.is_terminal:
         console.print(str(summary), highlight=False)

@@ -6,38 +6,49 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
 from services.detector.config import DetectorConfig
 from services.detector.crops import make_upload
 from services.detector.sources import Frame, Source, open_source
-from services.detector.uploader import Sink, UploadQueue
+from services.detector.spool import Spool, SpoolCounts, SpoolLimits
+from services.detector.uploader import Uploader
 from usher.client import UsherClient
 from usher.domain.errors import InvalidImage, UsherError
 from usher.vision.detectors import FaceDetector, make_detector
 
 log = structlog.get_logger()
 
-_LIVE_CAPACITY = 500
-_FILE_CAPACITY = 32
 _GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did: `faces` is the sum of `uploaded`, `refused` and `dropped`."""
+    """What a run did.
+
+    Attributes
+    ----------
+    frames
+        That were searched.
+    faces, uploaded, refused, dropped
+        What the spool's books grew by; also of crops that an earlier run had left.
+    waiting
+        Crops that are left in the spool.
+    """
 
     frames: int
     faces: int
     uploaded: int
     refused: int
     dropped: int
+    waiting: int
 
     def __str__(self) -> str:
         return (
             f"{self.frames} frames, {self.faces} faces: {self.uploaded} uploaded, "
-            f"{self.refused} refused, {self.dropped} dropped"
+            f"{self.refused} refused, {self.dropped} dropped, {self.waiting} waiting"
         )
 
 
@@ -48,31 +59,30 @@ class Detection:
     config: DetectorConfig
     source: Source
     detector: FaceDetector
-    uploads: UploadQueue
+    spool: Spool
+    uploader: Uploader
     stop: threading.Event
 
 
-def build(config: DetectorConfig, *, key: str, stop: threading.Event) -> Detection:
-    """Open the source, load the model, start the upload thread.
+def build(
+    config: DetectorConfig, *, key: str, spool_file: Path, stop: threading.Event
+) -> Detection:
+    """Open the source and the spool, load the model, start to upload.
 
     Raises
     ------
     SourceError
         If the source cannot be opened.
     ConfigurationError
-        If there is no such detector.
+        If there is no such detector, or another one uses the spool.
     """
     started_at = config.started_at or datetime.now(UTC)
     detector = make_detector(config.detector, min_face_px=config.min_face_px)
     source = open_source(config, started_at=started_at, stop=stop)
-    uploads = UploadQueue(
-        UsherClient(config.api_url, key),
-        capacity=_LIVE_CAPACITY if source.is_live else _FILE_CAPACITY,
-        drop_oldest=source.is_live,
-        stop=stop,
-    )
+    spool = Spool(spool_file, SpoolLimits())
+    uploader = Uploader(spool, lambda: UsherClient(config.api_url, key), stop=stop)
     log.info("started", camera=config.camera_id, started_at=started_at.isoformat())
-    return Detection(config, source, detector, uploads, stop)
+    return Detection(config, source, detector, spool, uploader, stop)
 
 
 def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
@@ -93,42 +103,55 @@ def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
         If the API does not let this key upload.
     """
     frames = 0
+    before = detection.spool.books()
     try:
         for frame in detection.source:
             if detection.stop.is_set():
                 break
-            put_faces(frame, detection.detector, detection.uploads, detection.config)
+            put_faces(frame, detection.detector, detection.spool, detection.config)
             frames += 1
             on_frame(frame)
+            if not detection.source.is_live:
+                detection.uploader.wait_for_room()
+        if not detection.source.is_live:
+            detection.uploader.wait_empty()
     except UsherError:
         detection.stop.set()
         raise
     finally:
         detection.source.close()
-        summary = _finish(detection.uploads, frames)
+        summary = _finish(detection, frames, before)
+    if detection.uploader.failure and not detection.source.is_live:
+        raise detection.uploader.failure
     return summary
 
 
-def put_faces(frame: Frame, detector: FaceDetector, sink: Sink, config: DetectorConfig) -> None:
-    """Put a crop of each face of one frame into the sink."""
+def put_faces(frame: Frame, detector: FaceDetector, spool: Spool, config: DetectorConfig) -> None:
+    """Put a crop of each face of one frame into the spool."""
     try:
         faces = detector.detect(frame.image_rgb)
     except InvalidImage as error:
         log.warning("a frame was left out", frame=frame.index, reason=str(error))
         return
     for index, face in enumerate(faces):
-        sink.put(
+        spool.put(
             make_upload(
                 frame, face, face_index=index, camera_id=config.camera_id, margin=config.margin
             )
         )
 
 
-def _finish(uploads: UploadQueue, frames: int) -> Summary:
-    try:
-        uploads.close(grace_s=_GRACE_S)
-    finally:
-        counts = uploads.counts
-        summary = Summary(frames, counts.taken, counts.uploaded, counts.refused, counts.dropped)
-        log.info("finished", **asdict(summary))
+def _finish(detection: Detection, frames: int, before: SpoolCounts) -> Summary:
+    detection.uploader.close(_GRACE_S)
+    after = detection.spool.books()
+    detection.spool.close()
+    summary = Summary(
+        frames,
+        after.produced - before.produced,
+        after.delivered - before.delivered,
+        after.refused - before.refused,
+        after.dropped - before.dropped,
+        after.pending,
+    )
+    log.info("finished", **asdict(summary))
     return summary

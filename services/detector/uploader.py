@@ -1,18 +1,17 @@
-"""Crops to the API, in a thread of their own, however long it takes."""
+"""Crops from the spool to the API, in threads of their own, however long it takes."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections import deque
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
 
-from services.detector.crops import Upload
+from services.detector.spool import Entry, Spool
 from usher.client import UsherClient
 from usher.domain.errors import (
     NotAuthenticated,
@@ -24,174 +23,338 @@ from usher.domain.errors import (
 
 log = structlog.get_logger()
 
-MAX_DELAY_S = 30.0
+MAX_DELAY_S = 60.0
+KEY_DELAY_S = 60.0
+"""Between two tries of a key that the API does not let in."""
+
 _POLL_S = 0.2
+_IDLE_S = 1.0
+_TRIES_BEFORE_DOUBT = 5
+_REST_S = 60.0
+_MAX_REST_S = 3600.0
+_MOST_EXCUSED = 3
+_ROOMY_PENDING = 32
 
 _jitter = SystemRandom()
 
 
-class Sink(Protocol):
-    """Takes crops over. The spool on disk will be another."""
+class Uploader:
+    """Delivers what is in the spool, oldest first, several at a time, until it is closed.
 
-    def put(self, upload: Upload) -> None:
-        """Take over one crop.
-
-        Raises
-        ------
-        NotAuthenticated
-            If the API does not know the key.
-        PermissionDenied
-            If the key may not upload.
-        """
-        ...
-
-
-@dataclass(slots=True)
-class UploadCounts:
-    """What became of the crops. After `UploadQueue.close`, `taken` is the sum of the others.
-
-    `refused`: answered with an error that no repetition mends. `dropped`: never answered for, as
-    the queue was full, or the detector stopped before.
-    """
-
-    taken: int = 0
-    uploaded: int = 0
-    refused: int = 0
-    dropped: int = 0
-
-
-class UploadQueue:
-    """A bounded queue before the API, and the thread that empties it, oldest first.
-
-    While the API is away the thread tries again, at growing intervals and with the same key, so
-    that nothing is stored twice.
+    While the API is away one crop is tried, not several, at growing intervals (`Way`), always with
+    the key that it had, so that nothing is stored twice. A crop that fails again and again while
+    the API says that it is ready rests, at first for a minute, so that it does not stop the others.
+    A client error that no repetition mends sets the crop aside. A device's key that the API does
+    not let in loses nothing: everything waits, and once a minute the key is tried again.
 
     Parameters
     ----------
-    client
-        Used by the thread alone.
-    capacity
-        How many crops wait, at most.
-    drop_oldest
-        What gives way where there are more: the oldest crop (a camera does not wait), or else the
-        caller (a file does).
+    spool
+        What to deliver.
+    client_factory
+        Makes a client for each thread, and new ones when the device's key was not let in.
+    in_flight
+        How many are delivered at a time.
     stop
-        Once it is set, `put` no longer waits.
+        Once it is set, nobody waits for the spool to be empty or to have room.
+    clock
+        Seconds that never go back.
+    pause
+        Waits out a delay; by default until the time is over or the uploader is closed.
     """
 
     def __init__(
-        self, client: UsherClient, *, capacity: int, drop_oldest: bool, stop: threading.Event
+        self,
+        spool: Spool,
+        client_factory: Callable[[], UsherClient],
+        *,
+        in_flight: int = 4,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
-        self.counts = UploadCounts()
-        self._client = client
-        self._capacity = capacity
-        self._drop_oldest = drop_oldest
+        self._spool = spool
+        self._make_client = client_factory
         self._stop = stop
-        self._waiting: deque[Upload] = deque()
-        self._changed = threading.Condition()
-        self._closing = False
-        self._abandoned = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="upload", daemon=True)
-        self._thread.start()
+        self._closing = threading.Event()
+        self._failure: UsherError | None = None
+        self._times_kept_out = 0
+        self._tries = _Tries()
+        self._way = Way(clock=clock, pause=pause or self._closing.wait, closing=self._closing)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"upload-{number}", daemon=True)
+            for number in range(in_flight)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def put(self, upload: Upload) -> None:
-        """See `Sink.put`."""
-        with self._changed:
-            self.counts.taken += 1
-            while self._must_wait():
-                self._changed.wait(_POLL_S)
-            self._raise_failure()
-            if len(self._waiting) >= self._capacity:
-                self._waiting.popleft()
-                log.warning("crop_dropped", reason="the queue is full")
-            self._waiting.append(upload)
-            self._changed.notify_all()
+    @property
+    def failure(self) -> UsherError | None:
+        """Why the API does not let the key in, as long as it does not."""
+        return self._failure
 
-    def close(self, *, grace_s: float) -> None:
-        """Wait until every crop is answered for: without end, or `grace_s` once `stop` is set.
+    def wait_for_room(self) -> None:
+        """Wait while the spool is half full, or more: for a source that can wait.
 
-        Raises
-        ------
-        NotAuthenticated, PermissionDenied
-            As `Sink.put`.
+        It ends early when `stop` is set, or when the key is not let in.
         """
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        while self._thread.is_alive() and not self._stop.is_set():
-            self._thread.join(_POLL_S)
-        self._thread.join(grace_s)
-        self._abandoned.set()
-        counts = self.counts
-        counts.dropped = counts.taken - counts.uploaded - counts.refused
-        self._raise_failure()
+        while not self._is_roomy() and not self._failure and not self._stop.wait(_POLL_S):
+            pass
 
-    def _must_wait(self) -> bool:
-        full = len(self._waiting) >= self._capacity
-        return full and not (self._drop_oldest or self._stop.is_set() or self._failure)
+    def wait_empty(self) -> bool:
+        """Wait until the API has answered for every crop; whether it has.
 
-    def _raise_failure(self) -> None:
-        if self._failure:
-            raise self._failure
+        It ends early when `stop` is set, or when the key is not let in: see `failure`.
+        """
+        while self._spool.books().pending:
+            if self._failure or self._stop.wait(_POLL_S):
+                return False
+        return True
+
+    def close(self, grace_s: float = 0.0) -> None:
+        """End. For `grace_s` at most, go on delivering; what is left stays in the spool."""
+        until_s = time.monotonic() + grace_s
+        while time.monotonic() < until_s and self._spool.books().pending and not self._failure:
+            self._closing.wait(min(_POLL_S, max(0.0, until_s - time.monotonic())))
+        self._closing.set()
+        self._way.give_up()
+        self._spool.wake()
+        for thread in self._threads:
+            thread.join(max(_POLL_S, until_s - time.monotonic()))
+
+    def _is_roomy(self) -> bool:
+        books = self._spool.books()
+        return books.pending < _ROOMY_PENDING or books.bytes < self._spool.limits.max_bytes / 2
 
     def _run(self) -> None:
-        try:
-            while upload := self._next():
-                self._deliver(upload)
-        except Exception as error:  # noqa: BLE001 - whoever puts or closes raises it
-            self._failure = error
-        finally:
-            self._client.close()
-
-    def _next(self) -> Upload | None:
-        """The oldest crop, as soon as there is one; None at the end."""
-        with self._changed:
-            while not (self._waiting or self._closing):
-                self._changed.wait()
-            if not self._waiting or self._abandoned.is_set():
-                return None
-            upload = self._waiting.popleft()
-            self._changed.notify_all()
-            return upload
-
-    def _deliver(self, upload: Upload) -> None:
-        """Try until the API has answered for it, or nobody waits for that any more."""
-        for attempt in itertools.count():
+        while not self._closing.is_set():
             try:
-                accepted = self._client.upload_detection(
-                    upload.image, upload.metadata, idempotency_key=upload.key
-                )
-            except (NotAuthenticated, PermissionDenied):
-                raise
-            except (Unavailable, TooManyRequests, ValidationError) as error:
-                delay_s = _delay_s(attempt, error)
-                log.warning(
-                    "upload_delayed", key=upload.key, delay_s=delay_s, reason=_reason(error)
-                )
+                client = self._make_client()
             except UsherError as error:
-                self.counts.refused += 1
-                log.error("upload_refused", key=upload.key, reason=str(error))  # noqa: TRY400
-                return
+                self._say_kept_out(error)
+                self._closing.wait(KEY_DELAY_S)
+                continue
+            with client:
+                self._serve(client)
+
+    def _serve(self, client: UsherClient) -> None:
+        """Deliver until it is closing, or until another key may be needed."""
+        times_kept_out = self._times_kept_out
+        while times_kept_out == self._times_kept_out and (turn := self._way.enter()) is not None:
+            entry = self._spool.take(_IDLE_S)
+            if entry is None:
+                self._way.leave(turn)
             else:
-                self.counts.uploaded += 1
-                log.info("uploaded", key=upload.key, detection=accepted.id)
-                return
-            if self._abandoned.wait(delay_s):
-                return
+                self._deliver(client, entry, turn)
+
+    def _deliver(self, client: UsherClient, entry: Entry, turn: Turn) -> None:
+        upload = entry.upload
+        try:
+            accepted = client.upload_detection(
+                upload.image, upload.metadata, idempotency_key=upload.key
+            )
+        except (NotAuthenticated, PermissionDenied) as error:
+            self._keep_out(entry, turn, error)
+        except (Unavailable, TooManyRequests, ValidationError) as error:
+            self._delay(client, entry, turn, error)
+        except UsherError as error:
+            self._spool.refuse(entry, str(error))
+            log.error("upload_refused", key=upload.key, reason=str(error))  # noqa: TRY400
+            self._pass(entry, turn)
+        except Exception as error:
+            log.exception("upload_failed", key=upload.key)
+            self._delay(client, entry, turn, error)
+        else:
+            self._spool.delivered(entry)
+            log.info("uploaded", key=upload.key, detection=accepted.id)
+            self._pass(entry, turn)
+
+    def _pass(self, entry: Entry, turn: Turn) -> None:
+        self._failure = None
+        self._tries.forget(entry.number)
+        if self._way.passed(turn):
+            self._spool.wake()
+
+    def _delay(self, client: UsherClient, entry: Entry, turn: Turn, error: Exception) -> None:
+        is_suspect = self._tries.is_suspect(entry.number)
+        verdict = self._way.failed(turn, at_least_s=_asked_s(error), excused=is_suspect)
+        if not verdict.counts:
+            self._spool.put_back(entry)
+            return
+        rest_s = self._tries.add(entry.number, is_ready=client.is_ready)
+        self._spool.put_back(entry, rest_s=rest_s)
+        log.warning(
+            "upload_delayed",
+            key=entry.upload.key,
+            delay_s=max(verdict.delay_s, rest_s),
+            reason=_reason(error),
+        )
+
+    def _keep_out(self, entry: Entry, turn: Turn, error: UsherError) -> None:
+        self._spool.put_back(entry)
+        if self._way.failed(turn, at_least_s=KEY_DELAY_S).counts:
+            self._times_kept_out += 1
+            self._say_kept_out(error)
+
+    def _say_kept_out(self, error: UsherError) -> None:
+        self._failure = error
+        log.error(
+            "key_not_accepted",
+            reason=str(error),
+            pending=self._spool.books().pending,
+            advice="give this device a key that may upload; the crops wait until then",
+        )
 
 
-def _delay_s(attempt: int, error: Exception) -> float:
-    """Exponential back-off with full jitter; at least what the API asked for.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The leave to try once. `is_probe`: nobody else has it meanwhile."""
 
+    generation: int
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a failure means: whether it is news, and how long nobody tries."""
+
+    counts: bool
+    delay_s: float = 0.0
+
+
+class Way:
+    """What is known of the way to the API, shared by all who use it.
+
+    While it is open, everybody goes. After a failure one waits out the delay and tries, the others
+    wait for what comes of it. The delay is random below a ceiling that doubles from a second to
+    `MAX_DELAY_S` (full jitter), and at least what the API asked for:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Parameters
+    ----------
+    clock
+        Seconds that never go back.
+    pause
+        Waits out a delay.
+    closing
+        Once it is set, nobody gets a turn any more.
     """
-    ceiling_s = min(MAX_DELAY_S, 2.0 ** min(attempt, 10))
-    delay_s = round(_jitter.uniform(0, ceiling_s), 3)
-    return max(delay_s, error.retry_after_s) if isinstance(error, TooManyRequests) else delay_s
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        pause: Callable[[float], object],
+        closing: threading.Event,
+    ) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._closing = closing
+        self._changed = threading.Condition()
+        self._generation = 0
+        self._failures = 0
+        self._excused = 0
+        self._resume_at_s = 0.0
+        self._is_probed = False
+
+    def enter(self) -> Turn | None:
+        """Wait for leave to try; None once it is closing."""
+        with self._changed:
+            while self._failures and self._is_probed and not self._closing.is_set():
+                self._changed.wait()
+            turn = Turn(self._generation, is_probe=self._failures > 0)
+            self._is_probed = turn.is_probe
+            delay_s = self._resume_at_s - self._clock() if turn.is_probe else 0.0
+        if delay_s > 0:
+            self._pause(delay_s)
+        return None if self._closing.is_set() else turn
+
+    def leave(self, turn: Turn) -> None:
+        """There was nothing to try."""
+        with self._changed:
+            self._end(turn)
+
+    def passed(self, turn: Turn) -> bool:
+        """The API has answered; whether it had not before."""
+        with self._changed:
+            self._end(turn)
+            was_away = self._failures > 0
+            self._failures = self._excused = 0
+            self._generation += was_away
+            return was_away
+
+    def failed(self, turn: Turn, *, at_least_s: float = 0.0, excused: bool = False) -> Verdict:
+        """It did not work. What began before the last failure tells nothing new.
+
+        Parameters
+        ----------
+        turn
+            From `enter`.
+        at_least_s
+            What the API asked to wait.
+        excused
+            The fault may be the crop's: a few such failures in a row do not close the way.
+        """
+        with self._changed:
+            self._end(turn)
+            if turn.generation != self._generation:
+                self._resume_at_s = max(self._resume_at_s, self._clock() + at_least_s)
+                return Verdict(counts=False)
+            if excused and not self._failures and self._excused < _MOST_EXCUSED:
+                self._excused += 1
+                return Verdict(counts=True)
+            delay_s = max(_delay_s(self._failures), at_least_s)
+            self._failures += 1
+            self._generation += 1
+            self._resume_at_s = self._clock() + delay_s
+            return Verdict(counts=True, delay_s=delay_s)
+
+    def give_up(self) -> None:
+        """Let everybody who waits see that it is closing."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _end(self, turn: Turn) -> None:
+        if turn.is_probe:
+            self._is_probed = False
+        self._changed.notify_all()
+
+
+class _Tries:
+    """How often each crop has failed. Several threads use it; each entry is one's at a time."""
+
+    def __init__(self) -> None:
+        self._failures: dict[int, int] = {}
+        self._rests: dict[int, int] = {}
+
+    def is_suspect(self, number: int) -> bool:
+        """Whether it has failed while the API was ready."""
+        return number in self._rests
+
+    def add(self, number: int, *, is_ready: Callable[[], bool]) -> float:
+        """Count one more failure; for how many seconds the crop rests."""
+        failures = self._failures[number] = self._failures.get(number, 0) + 1
+        if not self.is_suspect(number) and (failures % _TRIES_BEFORE_DOUBT or not is_ready()):
+            return 0.0
+        rests = self._rests[number] = self._rests.get(number, 0) + 1
+        return min(_MAX_REST_S, _REST_S * 2.0 ** min(rests - 1, 10))
+
+    def forget(self, number: int) -> None:
+        self._failures.pop(number, None)
+        self._rests.pop(number, None)
+
+
+def _delay_s(failures: int) -> float:
+    """A random time below a ceiling that doubles with each failure."""
+    return round(_jitter.uniform(0, min(MAX_DELAY_S, 2.0 ** min(failures, 10))), 3)
+
+
+def _asked_s(error: Exception) -> float:
+    """The seconds that the API asked to wait, 0 where it did not."""
+    return float(error.retry_after_s) if isinstance(error, Unavailable | TooManyRequests) else 0.0
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "the answer is not that of an Usher API: check its address"
-    return str(error)
+    return str(error) if isinstance(error, UsherError) else type(error).__name__

@@ -15,7 +15,7 @@ HTTP status codes live in `services.api.errors`, not here.
     ├── NotAuthenticated        who is asking is not known
     ├── PermissionDenied        who is asking may not
     ├── TooManyRequests         slow down; carries `retry_after_s`
-    ├── Unavailable             something that Usher depends on does not answer
+    ├── Unavailable             something that Usher depends on does not answer; `retry_after_s`
     │   └── LeaseLost           another worker holds the work now
     ├── ConfigurationError      settings or files that cannot work
     ├── SourceError             a camera, file or folder that gives no frames
@@ -86,7 +86,19 @@ class TooManyRequests(UsherError):
 
 
 class Unavailable(UsherError):
-    """Something that Usher depends on does not answer."""
+    """Something that Usher depends on does not answer.
+
+    Parameters
+    ----------
+    message
+        What does not answer.
+    retry_after_s
+        Seconds after which another try makes sense; 0 where nobody said.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class LeaseLost(Unavailable):
