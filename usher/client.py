@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,17 +23,20 @@ from usher.wire import (
     AlertSettlement,
     Assignment,
     Body,
+    CameraReport,
     ClaimedAlert,
     Credentials,
     Detection,
     DetectionAccepted,
     DetectionMetadata,
+    DeviceCreated,
     Face,
     Health,
     IdentityChange,
     IdentityStats,
     Merge,
     Page,
+    Pairing,
     Person,
     PersonCreate,
     PersonUpdate,
@@ -71,11 +76,17 @@ class UsherClient:
         A device's or the notifier's key, sent as a bearer token. Without one, `sign_in`.
     timeout_s
         For connecting and for each read.
+    ca_file
+        PEM file of the certificate authorities to trust, in place of the machine's own: whoever
+        runs a CA means that one, and no other vouches for the API then. Certificates and names are
+        always verified.
     transport
         Replaces the network in tests.
 
     Raises
     ------
+    ConfigurationError
+        If `ca_file` cannot be read or holds no certificate.
     Unavailable
         From every method, where the API does not answer or answers 5xx.
     UsherError
@@ -88,11 +99,16 @@ class UsherClient:
         key: str | None = None,
         *,
         timeout_s: float = 10.0,
+        ca_file: Path | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2.Client(
-            base_url=api_url, headers=headers, timeout=timeout_s, transport=transport
+            base_url=api_url,
+            headers=headers,
+            timeout=timeout_s,
+            verify=_trusting(ca_file) if ca_file else True,
+            transport=transport,
         )
 
     def __enter__(self) -> Self:
@@ -139,6 +155,29 @@ class UsherClient:
             headers={IDEMPOTENCY_HEADER: idempotency_key},
         )
         return DetectionAccepted.model_validate_json(response.content)
+
+    def report_camera(
+        self, camera_id: str, report: CameraReport, frame: bytes | None = None
+    ) -> None:
+        """Say how a camera is, with its last picture (JPEG, 300 kB at most) where there is one."""
+        parts: dict[str, tuple[str | None, bytes]] = {
+            "report": (None, report.model_dump_json(exclude_none=True).encode())
+        }
+        if frame is not None:
+            parts["frame"] = ("frame", frame)
+        self._request("POST", f"/cameras/{camera_id}/report", files=parts)
+
+    def pair(self, code: str) -> DeviceCreated:
+        """Fetch a device's key by a code from the panel; the code is used up then.
+
+        Raises
+        ------
+        NotAuthenticated
+            If the code is wrong, used or too old.
+        TooManyRequests
+            If there were too many wrong ones lately.
+        """
+        return self._send(DeviceCreated, "POST", "/pair", Pairing(code=code))
 
     def detections(self, *, limit: int = 50, **filters: str) -> Page[Detection]:
         """The newest detections; filters as the API names them."""
@@ -263,12 +302,42 @@ class UsherClient:
         try:
             response = self._http.request(method, API_PREFIX + path, **options)
         except httpx2.TransportError as error:
-            raise errors.Unavailable(
-                f"the API at {self._http.base_url} does not answer ({error}); is it running?"
-            ) from error
+            raise errors.Unavailable(self._why_away(error)) from error
         if not response.is_success:
             raise _error_of(response)
         return response
+
+    def _why_away(self, error: httpx2.TransportError) -> str:
+        api_url = self._http.base_url
+        refusal = _refused_certificate(error)
+        if refusal is None:
+            return f"the API at {api_url} does not answer ({error}); is it running?"
+        return (
+            f"the certificate of the API at {api_url} is not trusted ({refusal.verify_message}): "
+            "where it comes from a CA of your own, name that CA's PEM file in USHER_CA_FILE "
+            "(`ca_file` in a detector's configuration)"
+        )
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise errors.ConfigurationError(
+            f"the CA file {ca_file} holds no certificate: it must be in PEM format"
+        ) from error
+    except OSError as error:
+        raise errors.ConfigurationError(
+            f"the CA file {ca_file} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _refused_certificate(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Why the API's certificate was refused, where that is what lies below an error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _error_of(response: httpx2.Response) -> errors.UsherError:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     # Services that talk to the API
     api_url: str = "http://127.0.0.1:8000"
     api_key: SecretStr | None = Field(None, description="A device's or the notifier's key.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of the CAs to trust the API by, instead of the machine's own."
+    )
 
     # Identity
     identity_rule: str = Field("budget", pattern="^(budget|fixed)$")

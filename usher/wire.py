@@ -21,6 +21,7 @@ from pydantic import (
 
 from usher.domain.records import (
     AlertStatus,
+    CameraState,
     ChangeKind,
     Confidence,
     DetectionStatus,
@@ -128,14 +129,101 @@ class DeviceCreated(Device):
     key: str
 
 
+class PairingCodeCreate(Body):
+    name: Name = Field(description="What the device will be called.")
+
+
+class PairingCode(Resource):
+    """A code with which one device fetches its key, and the device once it has."""
+
+    id: str
+    name: str
+    expires_at: Utc
+    device_id: str | None = None
+
+
+class PairingCodeCreated(PairingCode):
+    """A new code, which is shown this once."""
+
+    code: str = Field(description="Eight letters and digits, as `XXXX-XXXX`.")
+
+
+class Pairing(Body):
+    """The code of whoever wants a key. Case, dashes and spaces do not matter."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+
+
 # ---- Cameras ------------------------------------------------------------------------------------
 
 
+Rate = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class CameraRates(Body):
+    """How fast a camera's frames are worked on; counts are since its detector started."""
+
+    fps: Rate = Field(description="Frames taken from the camera, a second.")
+    detector_fps: Rate = Field(description="Frames searched for faces, a second.")
+    skipped: Count = Field(description="Frames left out because nobody could take them in time.")
+    faces: Count
+    tracks: Count
+    stage_ms: Annotated[dict[StageName, Rate], Field(max_length=16)] = Field(
+        description="Mean time of a frame in each stage, in milliseconds."
+    )
+
+
+class SpoolBooks(Body):
+    """What became of a detector's crops: `produced` is the sum of all others but `bytes`."""
+
+    produced: Count
+    delivered: Count
+    dropped: Count = Field(description="Given up: too many or too old.")
+    refused: Count = Field(description="Set aside: the API answered that they cannot be right.")
+    pending: Count
+    bytes: Count = Field(description="What the pending ones take on the device's disk.")
+
+
+class CameraReport(Body):
+    """What a device says of one of its cameras: every ten seconds, and when the state changes."""
+
+    state: CameraState
+    since: Captured = Field(description="When the camera came into that state.")
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+    rates: CameraRates | None = None
+    spool: SpoolBooks | None = None
+    width: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    height: Annotated[int, Field(gt=0, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_somebodys_own_word(self) -> Self:
+        if self.state == CameraState.OFFLINE:
+            raise ValueError("offline is what the API says of a camera that does not report")
+        return self
+
+
 class Camera(Resource):
+    """A camera, and how it is. Without a `state` nothing reports how it is."""
+
     id: str
     name: str
     managers: list[str] = Field(description="Chat accounts that hear about this camera's alerts.")
-    last_seen_at: Utc | None = None
+    last_seen_at: Utc | None = Field(None, description="When it last saw a face.")
+    state: CameraState | None = Field(
+        None, description="`offline` where the last report is older than 30 seconds."
+    )
+    state_since: Utc | None = None
+    reason: str | None = None
+    rates: CameraRates | None = None
+    spool: SpoolBooks | None = Field(None, description="Of its device, for all cameras of it.")
+    width: int | None = None
+    height: int | None = None
+    device_id: str | None = Field(None, description="Whose word the state is.")
+    reported_at: Utc | None = None
+    has_frame: bool = Field(False, description="Whether its last picture is kept.")
+    frame_at: Utc | None = Field(None, description="When that picture came.")
 
 
 class CameraUpdate(Body):
@@ -483,13 +571,18 @@ class Health(Resource):
 
 # ---- Events -------------------------------------------------------------------------------------
 
-EventKind = Literal["detection", "person", "person_removed", "alert"]
-"""`event:` of a server-sent event; `data:` is the Detection, Person, PersonRemoved or Alert."""
+EventKind = Literal["detection", "person", "person_removed", "alert", "camera", "camera_removed"]
+"""`event:` of a server-sent event; `data:` is the Detection, Person, PersonRemoved, Alert, Camera
+or CameraRemoved."""
 
 
 class PersonRemoved(Resource):
     id: str
     merged_into: str | None = None
+
+
+class CameraRemoved(Resource):
+    id: str
 
 
 def utc_now() -> datetime:

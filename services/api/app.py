@@ -16,6 +16,7 @@ from services.api.routes import (
     alerts,
     cameras,
     detections,
+    devices,
     events,
     health,
     identify,
@@ -68,7 +69,18 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
 def _version_1() -> APIRouter:
     router = APIRouter(prefix=API_PREFIX)
-    for part in (sessions, detections, persons, identify, identity, alerts, cameras, events, stats):
+    for part in (
+        sessions,
+        detections,
+        persons,
+        identify,
+        identity,
+        alerts,
+        cameras,
+        devices,
+        events,
+        stats,
+    ):
         router.include_router(part.router)
 
     @router.get("/openapi.json", dependencies=[Depends(READERS)], include_in_schema=False)

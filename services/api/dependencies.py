@@ -96,6 +96,7 @@ MANAGERS = Policy(Role.ADMIN, Role.MANAGER)
 ANSWERERS = Policy(Role.ADMIN, Role.MANAGER, Role.NOTIFIER)
 ADMINS = Policy(Role.ADMIN)
 UPLOADERS = Policy(Role.ADMIN, Role.MANAGER, Role.DEVICE)
+REPORTERS = Policy(Role.DEVICE)
 SENDERS = Policy(Role.NOTIFIER)
 
 Api = Annotated[State, Depends(get_state)]

@@ -10,16 +10,21 @@ from usher.domain.records import DetectionStatus
 from usher.storage.changes import Change, changes
 from usher.storage.database import Database
 
-_WATCHED = ("detections", "persons", "alerts")
+_WATCHED = ("detections", "persons", "alerts", "cameras")
 _ROOM = 1000
 _UPDATED = "updateDescription.updatedFields"
 _TELLING = {
     f"{_UPDATED}.status": {"$ne": DetectionStatus.EMBEDDED},
     f"{_UPDATED}.claim_token": {"$not": {"$type": "string"}},
     f"{_UPDATED}.other_embedding": {"$exists": False},
+    "$or": [
+        {"ns.coll": {"$ne": "cameras"}},
+        {"operationType": {"$ne": "update"}},
+        *({f"{_UPDATED}.{field}": {"$exists": True}} for field in ("state", "name", "managers")),
+    ],
 }
 """Not that a worker claims something, nor that a vector is there, of whichever model: nobody sees a
-difference."""
+difference. Nor that a camera is as it was: that comes every ten seconds."""
 
 
 class Hub:

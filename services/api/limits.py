@@ -16,11 +16,13 @@ KB: Final = 1024
 MB: Final = 1024 * KB
 CROP_MAX_BYTES: Final = 1 * MB
 PHOTO_MAX_BYTES: Final = 20 * MB
+FRAME_MAX_BYTES: Final = 300 * KB
 JSON_MAX_BYTES: Final = 64 * KB
 _FORM_OVERHEAD_BYTES: Final = 64 * KB
 """Room for the other parts of a form and the lines between them."""
 
 _CROP_ROUTE = re.compile(rf"{API_PREFIX}/detections/?")
+_REPORT_ROUTE = re.compile(rf"{API_PREFIX}/cameras/[^/]+/report/?")
 _PHOTO_ROUTE = re.compile(rf"{API_PREFIX}/(identify|persons/[^/]+/faces)/?")
 
 
@@ -28,6 +30,8 @@ def body_cap(path: str) -> int:
     """The largest body that a path takes, in bytes."""
     if _CROP_ROUTE.fullmatch(path):
         return CROP_MAX_BYTES + _FORM_OVERHEAD_BYTES
+    if _REPORT_ROUTE.fullmatch(path):
+        return FRAME_MAX_BYTES + _FORM_OVERHEAD_BYTES
     if _PHOTO_ROUTE.fullmatch(path):
         return PHOTO_MAX_BYTES + _FORM_OVERHEAD_BYTES
     return JSON_MAX_BYTES

@@ -23,3 +23,7 @@ class Sightings:
             return
         await self._cameras.saw(camera_id, moment)
         self._noted[camera_id] = moment  # only now: who finds it noted need not write it
+
+    def forget(self, camera_id: str) -> None:
+        """A camera was deleted: one that sees somebody again has to become known again."""
+        self._noted.pop(camera_id, None)

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -27,19 +28,24 @@ from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
 from usher.storage.database import Database
 from usher.storage.detections import Detections
+from usher.storage.frames import FrameStore
 from usher.storage.history import History
+from usher.storage.pairing import PairingCodes
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
 from usher.storage.serving import Embedders, Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
+from usher.wire import utc_now
 
 log = structlog.get_logger()
 
 _SWEEP_EVERY_S = 3600.0
 _ORPHAN_AGE_S = 3600.0
 _SWEEP_BATCH = 500
+_FRAME_AGE_S = 86_400.0
+"""How long the last picture of a camera is kept that sends no newer one."""
 _CANCEL_AGAIN_S = 0.5
 
 
@@ -60,8 +66,10 @@ class State:
     users: Users
     sign_in_failures: SignInFailures
     devices: Devices
+    pairing_codes: PairingCodes
     audit: Audit
     crops: CropStore
+    frames: FrameStore
     pipeline: FacePipeline
     hub: Hub
     metrics: Metrics
@@ -103,8 +111,10 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         users=Users(database),
         sign_in_failures=SignInFailures(database),
         devices=Devices(database),
+        pairing_codes=PairingCodes(database),
         audit=Audit(database),
         crops=CropStore(settings.data / "crops"),
+        frames=FrameStore(settings.data / "frames"),
         pipeline=pipeline,
         hub=Hub(database),
         metrics=Metrics(),
@@ -136,7 +146,8 @@ async def _sweep_for_ever(state: State) -> None:
     while True:
         await asyncio.sleep(_SWEEP_EVERY_S * random.uniform(0.01, 1))  # noqa: S311 - spreads load
         removed = await sweep_orphans(state)
-        log.info("swept the crop store", removed=removed)
+        frames = await sweep_frames(state)
+        log.info("swept the crop store", removed=removed, frames=frames)
 
 
 async def sweep_orphans(state: State, *, age_s: float = _ORPHAN_AGE_S) -> int:
@@ -156,3 +167,15 @@ async def sweep_orphans(state: State, *, age_s: float = _ORPHAN_AGE_S) -> int:
             await asyncio.to_thread(state.crops.delete, key)
             removed += 1
     return removed
+
+
+async def sweep_frames(state: State, *, age_s: float = _FRAME_AGE_S) -> int:
+    """Delete the last pictures of cameras that have sent none for a day: they show people.
+
+    Returns
+    -------
+    int
+        How many went.
+    """
+    await state.cameras.forget_frames_before(utc_now() - timedelta(seconds=age_s))
+    return await asyncio.to_thread(state.frames.delete_older_than, age_s)

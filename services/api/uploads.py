@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
-from services.api.limits import KB
+from services.api.limits import FRAME_MAX_BYTES, KB
 from usher.domain.errors import InvalidInput, TooLarge, UnsupportedImage
 
 _FIELD_MAX_BYTES = 16 * KB
+_Parts = dict[str, UploadFile | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,14 @@ class Upload:
 
     image: bytes
     metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """What a camera's report held: its text, and a picture or none."""
+
+    report: str
+    frame: bytes | None
 
 
 async def read_upload(request: Request, *, max_bytes: int, with_metadata: bool = False) -> Upload:
@@ -37,25 +46,33 @@ async def read_upload(request: Request, *, max_bytes: int, with_metadata: bool =
     InvalidInput
         If the form is malformed, or has other parts than those.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedImage("send multipart/form-data with a part named `image`")
-    async with _form(request, fields=1 if with_metadata else 0) as parts:
-        image = parts.pop("image", None)
-        metadata = parts.pop("metadata", None) if with_metadata else None
-        if not isinstance(image, UploadFile):
-            raise InvalidInput("the form has no file part named `image`")
-        if parts:
-            raise InvalidInput(f"the form has a part that is not expected: {sorted(parts)[0]!r}")
-        if with_metadata and not isinstance(metadata, str):
-            raise InvalidInput("the form has no text field named `metadata`")
-        data = await image.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise TooLarge(f"the image is larger than {max_bytes // KB} KB: send a smaller one")
-    return Upload(data, metadata if isinstance(metadata, str) else None)
+    async with _form(request, "image", fields=1 if with_metadata else 0) as parts:
+        image = _file(parts, "image")
+        metadata = _text(parts, "metadata") if with_metadata else None
+        _expect_no_more(parts)
+        return Upload(await _content(image, max_bytes), metadata)
+
+
+async def read_report(request: Request) -> ReportForm:
+    """The field `report` of a multipart body, and its file part `frame` where there is one.
+
+    Raises
+    ------
+    UnsupportedImage, TooLarge, InvalidInput
+        As `read_upload`.
+    """
+    async with _form(request, "report", fields=1) as parts:
+        report = _text(parts, "report")
+        frame = _file(parts, "frame") if "frame" in parts else None
+        _expect_no_more(parts)
+        return ReportForm(report, await _content(frame, FRAME_MAX_BYTES) if frame else None)
 
 
 @asynccontextmanager
-async def _form(request: Request, *, fields: int) -> AsyncIterator[dict[str, UploadFile | str]]:
+async def _form(request: Request, first: str, *, fields: int) -> AsyncIterator[_Parts]:
+    """The parts of a multipart body, of which one is called `first`."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise UnsupportedImage(f"send multipart/form-data with a part named `{first}`")
     try:
         form = await request.form(max_files=1, max_fields=fields, max_part_size=_FIELD_MAX_BYTES)
     except (HTTPException, MultiPartException) as error:
@@ -67,3 +84,29 @@ async def _form(request: Request, *, fields: int) -> AsyncIterator[dict[str, Upl
         yield dict(form.multi_items())
     finally:
         await form.close()
+
+
+def _file(parts: _Parts, name: str) -> UploadFile:
+    part = parts.pop(name, None)
+    if not isinstance(part, UploadFile):
+        raise InvalidInput(f"the form has no file part named `{name}`")
+    return part
+
+
+def _text(parts: _Parts, name: str) -> str:
+    part = parts.pop(name, None)
+    if not isinstance(part, str):
+        raise InvalidInput(f"the form has no text field named `{name}`")
+    return part
+
+
+def _expect_no_more(parts: _Parts) -> None:
+    if parts:
+        raise InvalidInput(f"the form has a part that is not expected: {sorted(parts)[0]!r}")
+
+
+async def _content(file: UploadFile, max_bytes: int) -> bytes:
+    data = await file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise TooLarge(f"the image is larger than {max_bytes // KB} KB: send a smaller one")
+    return data

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 
 from services.api.state import State
 from usher import wire
@@ -36,12 +38,41 @@ def brief_view(person: records.Person | None) -> wire.PersonBrief | None:
     return wire.PersonBrief(id=person.id, name=person.name, kind=person.kind)
 
 
-def camera_view(camera: records.Camera) -> wire.Camera:
+def camera_view(camera: records.Camera, now: datetime) -> wire.Camera:
+    state, since = camera.state_at(now)
     return wire.Camera(
         id=camera.id,
         name=camera.name,
         managers=list(camera.managers),
         last_seen_at=camera.last_seen_at,
+        state=state,
+        state_since=since,
+        reason=camera.reason if state == camera.state else None,
+        rates=wire.CameraRates(**asdict(camera.rates)) if camera.rates else None,
+        spool=wire.SpoolBooks(**asdict(camera.spool)) if camera.spool else None,
+        width=camera.width,
+        height=camera.height,
+        device_id=camera.device_id,
+        reported_at=camera.reported_at,
+        has_frame=camera.frame_at is not None,
+        frame_at=camera.frame_at,
+    )
+
+
+def rates_of(body: wire.CameraRates) -> records.CameraRates:
+    return records.CameraRates(**body.model_dump())
+
+
+def spool_of(body: wire.SpoolBooks) -> records.SpoolBooks:
+    return records.SpoolBooks(**body.model_dump())
+
+
+def pairing_code_view(pairing: records.PairingCode) -> wire.PairingCode:
+    return wire.PairingCode(
+        id=pairing.id,
+        name=pairing.name,
+        expires_at=pairing.expires_at,
+        device_id=pairing.device_id,
     )
 
 
@@ -134,20 +165,24 @@ async def one_detection_view(state: State, detection: records.Detection) -> wire
 async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wire.Alert]:
     persons = await state.people.of_ids(sorted({alert.person_id for alert in alerts}))
     cameras = await state.cameras.of_ids(sorted({alert.camera_id for alert in alerts}))
+    now = wire.utc_now()
     return [
-        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id))
+        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id), now)
         for alert in alerts
     ]
 
 
 def _alert_view(
-    alert: records.Alert, person: records.Person | None, camera: records.Camera | None
+    alert: records.Alert,
+    person: records.Person | None,
+    camera: records.Camera | None,
+    now: datetime,
 ) -> wire.Alert:
     return wire.Alert(
         id=alert.id,
         status=alert.status,
         person=brief_view(person),
-        camera=camera_view(camera or records.Camera(id=alert.camera_id, name=alert.camera_id)),
+        camera=camera_view(camera or records.Camera(id=alert.camera_id, name=alert.camera_id), now),
         detection_id=alert.detection_id,
         visit_id=alert.visit_id,
         captured_at=alert.captured_at,

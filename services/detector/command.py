@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from services.detector import pairing
 from services.detector.config import DetectorConfig, load_config
 from services.detector.run import build, run
 from services.detector.sources import Frame, Source
@@ -91,12 +93,21 @@ def detect(
         float | None,
         typer.Option(help="Kept around a face on each side, in its widths.  [default: 0.5]"),
     ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", help="Fetch this device's key by a code from the panel, and end."
+        ),
+    ] = None,
 ) -> None:
     """Find the faces in a camera's, file's or folder's pictures and upload them.
 
     A camera is watched until SIGINT or SIGTERM, a file until its end.
     """
     settings = load_settings(Settings, data=data)
+    if pair is not None:
+        fetch_key(pair, settings, api, key_file)
+        return
     if api is None and "api_url" in settings.model_fields_set:
         api = settings.api_url
     given = {
@@ -112,6 +123,18 @@ def detect(
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     _watch(load_config(config, overrides), read_key(settings, key_file), settings)
+
+
+def fetch_key(code: str, settings: Settings, api: str | None, key_file: Path | None) -> None:
+    """Pair this device, and say where its key is and what comes next."""
+    api_url, file = api or settings.api_url, key_file or settings.data / "detector.key"
+    device = pairing.pair(api_url, code, file, settings.ca_file)
+    typer.echo(f"This device is “{device.name}” now. Its key is in {file}, for you alone.")
+    if not pairing.is_private(api_url):
+        typer.echo("It came over plain HTTP: others on the way could read it. Use https://.")
+    typer.echo("Next, with a camera's number, a file or a stream's address:")
+    given = f" --key-file {shlex.quote(str(key_file))}" if key_file else ""
+    typer.echo(f"  usher detect --source 0 --camera-id front-door --api {api_url}{given}")
 
 
 def read_key(settings: Settings, key_file: Path | None) -> str:
@@ -130,8 +153,8 @@ def read_key(settings: Settings, key_file: Path | None) -> str:
         key = file.read_text("utf-8").strip()
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"there is no device key: set USHER_API_KEY, or write the key into {file} "
-            "(an admin gets one by adding a device)"
+            f"there is no device key: fetch one with `usher detect --pair CODE` (the panel shows a "
+            f"code under Cameras), or set USHER_API_KEY, or write the key into {file}"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the key file {file} cannot be read: {error}") from error

@@ -48,7 +48,9 @@ def _send_to_console(settings: NotifierSettings) -> None:
     stop = _stop_on_signals()
     channel = ConsoleChannel(Console(highlight=False))
     log.info(HOW_TO_CONNECT_A_CHAT)
-    with UsherClient(settings.api_url, settings.key(), timeout_s=API_TIMEOUT_S) as client:
+    with UsherClient(
+        settings.api_url, settings.key(), timeout_s=API_TIMEOUT_S, ca_file=settings.ca_file
+    ) as client:
         Sender(client, channel, settings.panel(), stop).run()
 
 

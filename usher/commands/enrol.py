@@ -84,7 +84,7 @@ def enrol(
     people = read_people(folder)
     console = Console(stderr=True, highlight=False)
     with (
-        UsherClient(settings.api_url, timeout_s=_TIMEOUT_S) as client,
+        UsherClient(settings.api_url, timeout_s=_TIMEOUT_S, ca_file=settings.ca_file) as client,
         _signed_in(client, settings),
     ):
         summary = enrol_people(client, people, Portraits(settings), console)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -62,8 +63,8 @@ class AlertStatus(StrEnum):
 class Role(StrEnum):
     """What an account or key may do.
 
-    `device` uploads detections and nothing else; `notifier` takes alerts from the outbox and
-    answers them for managers.
+    `device` uploads detections and says how its cameras are, and nothing else; `notifier` takes
+    alerts from the outbox and answers them for managers.
     """
 
     ADMIN = "admin"
@@ -71,6 +72,19 @@ class Role(StrEnum):
     VIEWER = "viewer"
     DEVICE = "device"
     NOTIFIER = "notifier"
+
+
+class CameraState(StrEnum):
+    """What a camera is doing; all but `live` and `stopped` ask for somebody's attention."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    GONE = "gone"
+    FROZEN = "frozen"
+    BLACK = "black"
+    BLURRED = "blurred"
+    OFFLINE = "offline"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +230,85 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameraRates:
+    """How fast a camera's pictures are worked on, and what came of them since its detector started.
+
+    `stage_ms` is the mean time of a frame in each stage, by its name.
+    """
+
+    fps: float
+    detector_fps: float
+    skipped: int
+    faces: int
+    tracks: int
+    stage_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolBooks:
+    """What became of a detector's crops: `produced` is the sum of all others but `bytes`."""
+
+    produced: int
+    delivered: int
+    dropped: int
+    refused: int
+    pending: int
+    bytes: int
+
+
+OFFLINE_AFTER = timedelta(seconds=30)
+"""How long a camera may be silent: its detector reports every ten seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A camera, known from its first detection on."""
+    """A camera, known from its first detection or report on.
+
+    What its detector last said of it are the fields from `state` on; they are None for a camera
+    whose pictures come from a program that reports nothing. `frame_at` is when the last whole
+    picture came that is kept of it.
+    """
 
     id: str
     name: str
     managers: tuple[str, ...] = ()
     last_seen_at: datetime | None = None
+    state: CameraState | None = None
+    state_since: datetime | None = None
+    reason: str | None = None
+    rates: CameraRates | None = None
+    spool: SpoolBooks | None = None
+    width: int | None = None
+    height: int | None = None
+    device_id: str | None = None
+    reported_at: datetime | None = None
+    frame_at: datetime | None = None
+
+    def state_at(self, now: datetime) -> tuple[CameraState | None, datetime | None]:
+        """The state at a moment, and since when: offline where the reports have stopped.
+
+        A camera that was stopped in order stays stopped.
+        """
+        if self.reported_at is None or self.state == CameraState.STOPPED:
+            return self.state, self.state_since
+        if now - self.reported_at <= OFFLINE_AFTER:
+            return self.state, self.state_since
+        return CameraState.OFFLINE, self.reported_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairingCode:
+    """A short secret with which one device fetches its key, once.
+
+    `name` is the device's to be, `created_by` who made the code. `device_id` is the device that has
+    used it.
+    """
+
+    id: str
+    name: str
+    created_by: str
+    expires_at: datetime
+    device_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class Users:
 
 
 class SignInFailures:
-    """Failed sign-ins, kept for 15 minutes (an index expires them), also across restarts."""
+    """Failed sign-ins and pairings, kept for 15 minutes by an index, also across restarts."""
 
     def __init__(self, database: Database) -> None:
         self._failures = database["sign_in_failures"]

@@ -19,6 +19,8 @@ from usher.domain.records import (
     Alert,
     AlertStatus,
     Camera,
+    CameraRates,
+    CameraState,
     ChangeKind,
     Confidence,
     Detection,
@@ -28,9 +30,11 @@ from usher.domain.records import (
     Face,
     FramePlace,
     IdentityChange,
+    PairingCode,
     Person,
     PersonKind,
     Role,
+    SpoolBooks,
     User,
     Vector,
     Visit,
@@ -38,7 +42,17 @@ from usher.domain.records import (
 
 Document = dict[str, Any]
 Record = TypeVar(
-    "Record", Alert, Camera, Detection, Device, Face, IdentityChange, Person, User, Visit
+    "Record",
+    Alert,
+    Camera,
+    Detection,
+    Device,
+    Face,
+    IdentityChange,
+    PairingCode,
+    Person,
+    User,
+    Visit,
 )
 
 
@@ -59,7 +73,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - a table, one row a type
             return {"box": plain(value.box), "width": value.width, "height": value.height}
         case Embedding():
             return {"model": value.model, "vector": vector_bytes(value.vector)}
-        case FaceQuality():
+        case FaceQuality() | CameraRates() | SpoolBooks():
             return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         case tuple():
             return [plain(item) for item in value]
@@ -117,11 +131,22 @@ def alert_from_document(document: Document) -> Alert:
 
 
 def camera_from_document(document: Document) -> Camera:
-    return _record(Camera, document, managers=tuple)
+    return _record(
+        Camera,
+        document,
+        managers=tuple,
+        state=CameraState,
+        rates=lambda rates: CameraRates(**rates),
+        spool=lambda books: SpoolBooks(**books),
+    )
 
 
 def device_from_document(document: Document) -> Device:
     return _record(Device, document, role=Role)
+
+
+def pairing_code_from_document(document: Document) -> PairingCode:
+    return _record(PairingCode, document)
 
 
 def user_from_document(document: Document) -> User:

@@ -31,6 +31,7 @@ COLLECTIONS = (
     "sessions",
     "sign_in_failures",
     "devices",
+    "pairing_codes",
     "audit",
     "settings",
     "leases",
@@ -92,6 +93,15 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=900),
     ],
     "devices": [IndexModel([("key_hash", ASCENDING)], unique=True)],
+    "pairing_codes": [
+        IndexModel(
+            [("code_hash", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"code_hash": {"$type": "string"}},
+        ),
+        # Some minutes longer than they can be used: whoever made one reads what became of it.
+        IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=600),
+    ],
     "audit": [IndexModel([("at", DESCENDING)])],
     "identity_changes": [
         IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),

@@ -1,29 +1,39 @@
-"""Cameras, and the devices that hold keys."""
+"""Cameras: how they are, what they are called, and who hears of them."""
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import ValidationError
 
-from services.api.dependencies import ADMINS, MANAGERS, READERS, Api, Principal
-from services.api.views import camera_view, device_view
+from services.api.dependencies import MANAGERS, READERS, REPORTERS, Api, Principal
+from services.api.state import State
+from services.api.uploads import read_report
+from services.api.views import camera_view, rates_of, spool_of
 from usher import wire
-from usher.domain.identifiers import new_id, new_key
-from usher.domain.records import Device
+from usher.domain.errors import InvalidInput
+from usher.storage.cameras import Report
 from usher.storage.documents import milliseconds
+from usher.vision.images import decode_image, encode_jpeg
 from usher.wire import utc_now
 
-router = APIRouter(tags=["cameras and devices"])
+router = APIRouter(prefix="/cameras", tags=["cameras"])
+
+FRAME_MAX_PIXELS = 2_100_000
+_FRAME_QUALITY = 80
 
 
-@router.get("/cameras", dependencies=[Depends(READERS)])
+@router.get("", dependencies=[Depends(READERS)])
 async def cameras(state: Api) -> wire.Page[wire.Camera]:
-    """Every camera that ever saw a face."""
-    return wire.Page(items=[camera_view(camera) for camera in await state.cameras.all()])
+    """Every camera that ever saw a face, or that a device reported."""
+    now = utc_now()
+    return wire.Page(items=[camera_view(camera, now) for camera in await state.cameras.all()])
 
 
-@router.patch("/cameras/{camera_id}")
+@router.patch("/{camera_id}")
 async def update_camera(
     camera_id: str,
     body: wire.CameraUpdate,
@@ -33,31 +43,107 @@ async def update_camera(
     """Name a camera, and say who hears of its alerts."""
     camera = await state.cameras.update(camera_id, body.model_dump(exclude_none=True))
     await state.audit.add(principal.id, "camera.update", camera_id, now=utc_now())
-    return camera_view(camera)
+    return camera_view(camera, utc_now())
 
 
-@router.get("/devices", dependencies=[Depends(MANAGERS)])
-async def devices(state: Api) -> wire.Page[wire.Device]:
-    """Everything that holds a key."""
-    return wire.Page(items=[device_view(device) for device in await state.devices.all()])
-
-
-@router.post("/devices", status_code=201)
-async def create_device(
-    body: wire.DeviceCreate, principal: Annotated[Principal, Depends(ADMINS)], state: Api
-) -> wire.DeviceCreated:
-    """Make a key. It is shown in this answer and never again."""
-    device = Device(id=new_id(), name=body.name, role=body.role, created_at=milliseconds(utc_now()))
-    key = new_key(f"usher_{body.role.value}")
-    await state.devices.insert(device, key)
-    await state.audit.add(principal.id, "device.create", device.id, now=utc_now())
-    return wire.DeviceCreated(**device_view(device).model_dump(), key=key)
-
-
-@router.delete("/devices/{device_id}", status_code=204)
-async def delete_device(
-    device_id: str, principal: Annotated[Principal, Depends(ADMINS)], state: Api
+@router.delete("/{camera_id}", status_code=204)
+async def delete_camera(
+    camera_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
 ) -> None:
-    """Revoke a key, at once."""
-    await state.devices.delete(device_id)
-    await state.audit.add(principal.id, "device.delete", device_id, now=utc_now())
+    """Forget a camera that is there no more, with its last picture. Its detections stay.
+
+    One that still sees faces or is reported comes back.
+    """
+    await state.cameras.delete(camera_id)
+    state.sightings.forget(camera_id)
+    await asyncio.to_thread(state.frames.delete, camera_id)
+    await state.audit.add(principal.id, "camera.delete", camera_id, now=utc_now())
+
+
+@router.post(
+    "/{camera_id}/report",
+    status_code=204,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["report"],
+                        "properties": {
+                            "report": {
+                                "type": "string",
+                                "contentMediaType": "application/json",
+                                "contentSchema": {"$ref": "#/components/schemas/CameraReport"},
+                            },
+                            "frame": {
+                                "type": "string",
+                                "format": "binary",
+                                "description": "Its last picture: JPEG, 300 kB at most.",
+                            },
+                        },
+                    }
+                }
+            },
+        }
+    },
+)
+async def report(
+    camera_id: wire.Slug,
+    request: Request,
+    principal: Annotated[Principal, Depends(REPORTERS)],
+    state: Api,
+) -> None:
+    """Say how a camera is: every ten seconds, and at once when its state changes.
+
+    One that is new becomes known. What is kept of the picture is made anew from its pixels, and
+    replaces the one before.
+    """
+    form = await read_report(request)
+    said = _parsed(form.report)
+    if form.frame is not None:
+        await asyncio.to_thread(_keep, camera_id, form.frame, state)
+    given = _report(said, principal.id, has_frame=form.frame is not None, now=utc_now())
+    await state.cameras.report(camera_id, given)
+
+
+@router.get("/{camera_id}/frame", dependencies=[Depends(READERS)], response_class=Response)
+async def frame(camera_id: str, state: Api) -> Response:
+    """A camera's last picture, JPEG."""
+    jpeg = await asyncio.to_thread(state.frames.get, camera_id)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+def _parsed(report: str) -> wire.CameraReport:
+    try:
+        return wire.CameraReport.model_validate_json(report)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'report'}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise InvalidInput(f"the report is not as it should be: {found}") from error
+
+
+def _keep(camera_id: str, frame: bytes, state: State) -> None:
+    image_rgb = decode_image(
+        frame, formats=frozenset({"JPEG"}), max_pixels=FRAME_MAX_PIXELS, alpha=False
+    )
+    state.frames.put(camera_id, encode_jpeg(image_rgb, _FRAME_QUALITY))
+
+
+def _report(said: wire.CameraReport, device_id: str, *, has_frame: bool, now: datetime) -> Report:
+    return Report(
+        device_id=device_id,
+        reported_at=milliseconds(now),
+        state=said.state,
+        # A device's clock may be ahead; nothing has been so since a time to come.
+        state_since=milliseconds(min(said.since, now)),
+        reason=said.reason,
+        rates=rates_of(said.rates) if said.rates else None,
+        spool=spool_of(said.spool) if said.spool else None,
+        width=said.width,
+        height=said.height,
+        has_frame=has_frame,
+    )

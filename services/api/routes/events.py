@@ -9,13 +9,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.api.dependencies import SIGNED_IN, Api
 from services.api.state import State
-from services.api.views import alert_views, one_detection_view, one_person_view
+from services.api.views import alert_views, camera_view, one_detection_view, one_person_view
 from usher import wire
 from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import DetectionStatus
 from usher.storage.changes import Change
 from usher.storage.documents import (
     alert_from_document,
+    camera_from_document,
     detection_from_document,
     person_from_document,
 )
@@ -25,7 +26,8 @@ router = APIRouter(tags=["events"])
 
 @router.get("/events", dependencies=[Depends(SIGNED_IN)], response_class=EventSourceResponse)
 async def events(request: Request, state: Api) -> AsyncIterable[ServerSentEvent]:
-    """Server-sent events: `detection`, `person`, `person_removed`, `alert`.
+    """Server-sent events: `detection`, `person`, `person_removed`, `alert`, `camera` when its state
+    or name changes, `camera_removed`. That a camera goes offline is no event: nothing happens then.
 
     After a break, read the lists again: events are not kept for those who were away. The stream
     ends with the session.
@@ -48,10 +50,8 @@ async def _still_signed_in(request: Request, state: State) -> bool:
 
 
 async def _event(change: Change, state: State) -> ServerSentEvent | None:
-    if change.collection == "persons" and change.operation == "delete":
-        return _sent("person_removed", wire.PersonRemoved(id=change.document_id))
     if change.document is None:
-        return None
+        return _removal(change)
     match change.collection:
         case "persons":
             person = person_from_document(change.document)
@@ -59,9 +59,21 @@ async def _event(change: Change, state: State) -> ServerSentEvent | None:
         case "alerts":
             (alert,) = await alert_views(state, [alert_from_document(change.document)])
             return _sent("alert", alert)
+        case "cameras":
+            camera = camera_from_document(change.document)
+            return _sent("camera", camera_view(camera, wire.utc_now()))
         case "detections" if change.document["status"] != DetectionStatus.EMBEDDED:
             detection = detection_from_document(change.document)
             return _sent("detection", await one_detection_view(state, detection))
+    return None
+
+
+def _removal(change: Change) -> ServerSentEvent | None:
+    match change.collection, change.operation:
+        case "persons", "delete":
+            return _sent("person_removed", wire.PersonRemoved(id=change.document_id))
+        case "cameras", "delete":
+            return _sent("camera_removed", wire.CameraRemoved(id=change.document_id))
     return None
 
 

@@ -38,9 +38,8 @@ async def readyz(response: Response, state: Api) -> wire.Health:
 async def metrics(state: Api) -> Response:
     """Figures for Prometheus."""
     found = await figures(state.database, since=None)
-    return Response(
-        state.metrics.render(found, now=utc_now()), media_type="text/plain; version=0.0.4"
-    )
+    text = state.metrics.render(found, await state.cameras.all(), now=utc_now())
+    return Response(text, media_type="text/plain; version=0.0.4")
 
 
 async def _database(state: State) -> wire.ComponentHealth:

@@ -11,16 +11,15 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.api.dependencies import SIGNED_IN, Api, Principal
 from services.api.passwords import hash_password, password_fits
 from services.api.state import State
+from services.api.throttle import address_of, count_attempt
 from services.api.views import user_view
-from usher.domain.errors import NotAuthenticated, TooManyRequests
-from usher.domain.identifiers import new_id
+from usher.domain.errors import NotAuthenticated
 from usher.domain.records import User
 from usher.wire import SESSION_COOKIE, Credentials, PasswordChange, Session, utc_now
 
 router = APIRouter(tags=["sessions"])
 
 _SESSION_FOR = timedelta(hours=12)
-_FAILURE_WINDOW = timedelta(minutes=15)
 _MAX_FAILURES = 10
 
 
@@ -79,28 +78,14 @@ async def change_password(
 async def _proven(state: State, username: str, password: str, request: Request) -> User:
     """The user of that name and password, unless too many attempts failed before."""
     account = f"account:{username}"
-    await _count_attempt(state, account, request)
+    limits = [([account, address_of(request)], _MAX_FAILURES)]
+    await count_attempt(state.sign_in_failures, limits)
     user = await state.users.by_name(username)
     fits = await password_fits(password, user.password_hash if user else None)
     if user is None or not fits:
         raise NotAuthenticated("the name or the password is wrong")
     await state.sign_in_failures.forget(account)
     return user
-
-
-async def _count_attempt(state: State, account: str, request: Request) -> None:
-    """Take an attempt for a failure until it succeeds: those side by side count each other."""
-    address = f"address:{request.client.host if request.client else 'unknown'}"
-    attempt = f"attempt:{new_id()}"
-    now = utc_now()
-    await state.sign_in_failures.add([account, address, attempt], now=now)
-    failures = await state.sign_in_failures.count(
-        [account, address], now=now, window=_FAILURE_WINDOW
-    )
-    if failures > _MAX_FAILURES:
-        await state.sign_in_failures.forget(attempt)
-        wait_s = int(_FAILURE_WINDOW.total_seconds())
-        raise TooManyRequests("too many failed attempts: wait a while", retry_after_s=wait_s)
 
 
 def _of_session(principal: Principal) -> tuple[User, str]:

@@ -205,8 +205,9 @@ async def api(_shared: FastAPI, database: Database, password_hash: str) -> Async
     async with _signed_in(_shared, database, password_hash) as api:
         yield api
     api.state.sightings._noted.clear()
-    shutil.rmtree(api.crops)
-    api.crops.mkdir(mode=0o700)
+    for directory in (api.crops, api.state.settings.data / "frames"):
+        shutil.rmtree(directory)
+        directory.mkdir(mode=0o700)
 
 
 @pytest.fixture

@@ -9,7 +9,15 @@ import httpx2
 import psutil
 import pytest
 
-from services.api.limits import CROP_MAX_BYTES, JSON_MAX_BYTES, KB, MB, PHOTO_MAX_BYTES, body_cap
+from services.api.limits import (
+    CROP_MAX_BYTES,
+    FRAME_MAX_BYTES,
+    JSON_MAX_BYTES,
+    KB,
+    MB,
+    PHOTO_MAX_BYTES,
+    body_cap,
+)
 from usher.wire import API_PREFIX
 
 from . import pictures
@@ -27,6 +35,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r
         ("/detections/", CROP_MAX_BYTES),
         ("/identify", PHOTO_MAX_BYTES),
         ("/persons/p-1/faces", PHOTO_MAX_BYTES),
+        ("/cameras/door/report", FRAME_MAX_BYTES),
     ],
 )
 def test_body_cap_leaves_room_for_the_form_when_the_path_takes_pictures(
@@ -44,6 +53,8 @@ def test_body_cap_leaves_room_for_the_form_when_the_path_takes_pictures(
         "/persons/a/b/faces",
         "/detections/d1/assign",
         "/identify/x",
+        "/cameras/door",
+        "/pair",
     ],
 )
 def test_body_cap_is_small_when_the_path_takes_json(path: str) -> None:
@@ -61,6 +72,7 @@ ROUTES = [
     pytest.param("/detections", FORM, CROP_MAX_BYTES, id="crop"),
     pytest.param("/identify", FORM, PHOTO_MAX_BYTES, id="photograph"),
     pytest.param("/persons/p-1/faces", FORM, PHOTO_MAX_BYTES, id="enrolment"),
+    pytest.param("/cameras/door/report", FORM, FRAME_MAX_BYTES, id="report"),
     pytest.param("/persons", JSON, JSON_MAX_BYTES, id="json"),
     pytest.param("/session", JSON, JSON_MAX_BYTES, id="sign-in"),
 ]
@@ -71,7 +83,8 @@ async def test_body_is_refused_when_its_declared_length_is_over_the_cap(
     api: Api, path: str, headers: dict[str, str], cap: int
 ) -> None:
     length = {"content-length": str(cap + 65 * KB)}
-    response = await api.admin.post(path, headers={**headers, **length}, content=b"")
+    client = api.device if path.endswith("report") else api.admin
+    response = await client.post(path, headers={**headers, **length}, content=b"")
     check_problem(response, 413, "TooLarge")
 
 
@@ -85,7 +98,8 @@ async def test_body_is_refused_when_it_grows_over_the_cap(
     start = b'{"name": "' if headers is JSON else PART
     headers = {**headers, **length, "idempotency-key": "k" * 8}
     body = in_chunks(2 * cap, start)
-    response = await api.admin.post(path, headers=headers, content=body)
+    client = api.device if path.endswith("report") else api.admin
+    response = await client.post(path, headers=headers, content=body)
     check_problem(response, 413, "TooLarge")
 
 

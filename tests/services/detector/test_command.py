@@ -224,7 +224,7 @@ def test_key_comes_from_the_named_file_then_the_environment_then_the_data_direct
 def test_key_error_says_where_to_put_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("USHER_API_KEY", raising=False)
     settings = Settings(data=tmp_path)
-    with pytest.raises(ConfigurationError, match=r"set USHER_API_KEY, or write the key into .*key"):
+    with pytest.raises(ConfigurationError, match=r"--pair CODE.* or write the key into .*key"):
         read_key(settings, None)
     (tmp_path / "detector.key").write_text("\n")
     with pytest.raises(ConfigurationError, match="is empty"):

@@ -19,6 +19,8 @@ from usher.domain.records import (
     Alert,
     AlertStatus,
     Camera,
+    CameraRates,
+    CameraState,
     ChangeKind,
     Confidence,
     Detection,
@@ -27,9 +29,11 @@ from usher.domain.records import (
     Embedding,
     FramePlace,
     IdentityChange,
+    PairingCode,
     Person,
     PersonKind,
     Role,
+    SpoolBooks,
     User,
     Vector,
     Visit,
@@ -71,6 +75,22 @@ ALERT = Alert(
     captured_at=NOON,
     created_at=NOON,
 )
+REPORTED = Camera(
+    id="gate",
+    name="gate",
+    state=CameraState.FROZEN,
+    state_since=NOON,
+    reason="the same picture for 20 s",
+    rates=CameraRates(
+        fps=15.0, detector_fps=6.0, skipped=2, faces=3, tracks=1, stage_ms={"detect": 20.5}
+    ),
+    spool=SpoolBooks(produced=5, delivered=1, dropped=1, refused=1, pending=2, bytes=9000),
+    width=1280,
+    height=720,
+    device_id="d",
+    reported_at=NOON,
+    frame_at=NOON,
+)
 RECORDS = [
     ("detection", detection(box=None)),
     ("detection", FULL),
@@ -87,6 +107,8 @@ RECORDS = [
     ("alert", replace(ALERT, status=AlertStatus.SENT, sent_at=NOON, attempts=3, claim_token="t")),
     ("camera", Camera(id="door", name="The door", managers=("ada", "bob"), last_seen_at=NOON)),
     ("camera", Camera(id="yard", name="yard")),
+    ("camera", REPORTED),
+    ("pairing_code", PairingCode(id="c", name="Door", created_by="u", expires_at=NOON)),
     ("device", Device(id="d", name="edge", role=Role.DEVICE, created_at=NOON)),
     ("user", User(id="u", username="ada", role=Role.ADMIN, password_hash="hash")),
 ]

@@ -10,8 +10,10 @@ import httpx2
 import numpy as np
 import pytest
 
+from tests.services.api import pictures
 from tests.services.api.conftest import Api, Served, check_problem, upload
 from tests.services.api.processes import Place, command, wait_until_ready
+from tests.services.api.routes.test_cameras import report
 from usher.storage.changes import Change
 from usher.storage.embeddings import Embeddings
 from usher.wire import API_PREFIX, CSRF_HEADER
@@ -100,6 +102,22 @@ async def test_events_tell_of_what_is_done_and_not_of_what_is_claimed_when_a_wor
     await own_api.state.detections.fail(detection_id, claim.token, reason="too dark")
     events = await ended(own_api, stream)
     assert [body["reason"] for kind, body in events if kind == "detection"] == ["too dark"]
+
+
+async def test_events_tell_of_a_camera_when_its_state_or_name_changes_and_not_each_report(
+    own_api: Api,
+) -> None:
+    stream = await listened(own_api, own_api.viewer)
+    for state in ("live", "live", "live", "frozen", "frozen", "live"):
+        response = await report(own_api.device, state=state, frame=pictures.jpeg())
+        assert response.status_code == 204, response.text
+    await own_api.manager.patch("/cameras/yard", json={"name": "Back yard"})
+    await asyncio.sleep(0.5)  # what is deleted cannot be looked up any more
+    await own_api.manager.delete("/cameras/yard")
+    events = [event for event in await ended(own_api, stream) if event[0].startswith("camera")]
+    assert [kind for kind, _ in events] == ["camera"] * 4 + ["camera_removed"]
+    assert {body["id"] for _, body in events} == {"yard"}
+    assert (events[3][1]["state"], events[3][1]["name"]) == ("live", "Back yard")
 
 
 async def test_events_end_when_the_session_does(own_api: Api) -> None:

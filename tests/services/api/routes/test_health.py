@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from tests.services.api.conftest import Api
+from tests.services.api.routes.test_cameras import report
+from usher.domain.records import CameraState
 
 ROOT = "http://usher.test"
 
@@ -48,8 +51,20 @@ async def test_metrics_follow_the_queue_when_it_fills_and_empties(own_api: Api) 
     assert gauge(text, "usher_oldest_unfinished_seconds") == 0
 
 
+async def test_metrics_count_cameras_by_state_when_they_are_reported(own_api: Api) -> None:
+    for camera_id, state in (("a", "live"), ("b", "live"), ("c", "frozen"), ("d", "black")):
+        await report(own_api.device, camera_id, state=state)
+    long_ago = datetime.now(UTC) - timedelta(minutes=1)
+    await own_api.database["cameras"].update_one({"_id": "d"}, {"$set": {"reported_at": long_ago}})
+    await own_api.detection(camera_id="not-reported")
+    text = (await own_api.nobody.get(f"{ROOT}/metrics")).text
+    found = {state: gauge(text, f'usher_cameras{{state="{state}"}}') for state in CameraState}
+    assert {state: n for state, n in found.items() if n} == {"live": 2, "frozen": 1, "offline": 1}
+
+
 async def test_metrics_name_nobody(api: Api) -> None:
     person_id = await api.person("Ada")
     await api.detection(camera_id="secret-door")
+    await report(api.device, "secret-door")
     text = (await api.nobody.get(f"{ROOT}/metrics")).text
     assert not any(word in text for word in ("Ada", person_id, "secret-door"))

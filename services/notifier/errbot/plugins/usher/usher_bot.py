@@ -128,7 +128,12 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
             return None
 
     def _client(self) -> UsherClient:
-        return UsherClient(self._settings.api_url, self._settings.key(), timeout_s=API_TIMEOUT_S)
+        return UsherClient(
+            self._settings.api_url,
+            self._settings.key(),
+            timeout_s=API_TIMEOUT_S,
+            ca_file=self._settings.ca_file,
+        )
 
 
 def _account(identifier: Identifier) -> str:

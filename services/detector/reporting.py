@@ -1,0 +1,180 @@
+"""What each camera is doing, told to the API in a thread of its own."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from usher.client import UsherClient
+from usher.domain.errors import NotAuthenticated, PermissionDenied, TooManyRequests, Unavailable
+from usher.domain.records import CameraState
+from usher.vision.images import RgbImage, encode_jpeg, resized
+from usher.wire import CameraRates, CameraReport, SpoolBooks, utc_now
+
+log = structlog.get_logger()
+
+MAX_SIDE_PX = 640
+MAX_FRAME_BYTES = 300 * 1024
+_QUALITIES = (75, 50, 25)
+_LOG_EVERY_S = 60.0
+_END_WITHIN_S = 2.0
+_FOR_ALL = (Unavailable, TooManyRequests, NotAuthenticated, PermissionDenied)
+"""What one camera's report is refused for, others' are too."""
+
+
+def _no_frame() -> bytes | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """How a camera is now.
+
+    Attributes
+    ----------
+    since
+        When it came into that state, aware.
+    reason
+        For people, 500 letters at most; without a stream's address, which may hold a password.
+    frame
+        Makes the last picture, as `small_jpeg` does, or gives None. Called in the reporter's
+        thread, and only where the picture is sent.
+    width, height
+        Of the camera's frames, in pixels.
+    """
+
+    camera_id: str
+    state: CameraState
+    since: datetime
+    reason: str | None = None
+    rates: CameraRates | None = None
+    spool: SpoolBooks | None = None
+    frame: Callable[[], bytes | None] = _no_frame
+    width: int | None = None
+    height: int | None = None
+
+
+def small_jpeg(image_rgb: RgbImage) -> bytes:
+    """A picture to show how a camera is: at most 640 pixels on a side and 300 kB.
+
+    Parameters
+    ----------
+    image_rgb
+        uint8, (H, W, 3), RGB.
+    """
+    small = resized(image_rgb, min(1.0, MAX_SIDE_PX / max(image_rgb.shape[:2])))
+    jpegs = (encode_jpeg(small, quality) for quality in _QUALITIES)
+    return next(jpeg for jpeg in jpegs if len(jpeg) <= MAX_FRAME_BYTES)
+
+
+class Reporter:
+    """Tells the API how each camera is: every `interval_s`, and at once where a state changed.
+
+    The last picture goes along every `interval_s`. Nothing here disturbs detection: a report that
+    fails is logged, once a minute at most, and made up for by the next.
+
+    Parameters
+    ----------
+    client_factory
+        Makes the client, which the reporter closes; with a timeout of a few seconds.
+    cameras
+        How the cameras are now. Called in the reporter's thread; it must not raise.
+    interval_s
+        The API takes a camera for offline after thirty seconds.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], UsherClient],
+        cameras: Callable[[], Sequence[CameraStatus]],
+        *,
+        interval_s: float = 10.0,
+    ) -> None:
+        self._client = client_factory()
+        self._cameras = cameras
+        self._interval_s = interval_s
+        self._told: dict[str, CameraState] = {}
+        self._log_at = -math.inf
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="report", daemon=True)
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Some camera's state has changed: tell it now."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Say that every camera has stopped, and end, after two seconds at the latest."""
+        self._closing.set()
+        self._woken.set()
+        self._thread.join(_END_WITHIN_S)
+
+    def _run(self) -> None:
+        with self._client:
+            while not self._closing.is_set():
+                due_at = time.monotonic() + self._interval_s
+                self._tell(self._cameras(), enough=self._closing.is_set)
+                while self._wait_until(due_at):
+                    self._tell(self._news(), enough=self._closing.is_set)
+            end_at = time.monotonic() + _END_WITHIN_S
+            self._tell(self._stopped(), enough=lambda: time.monotonic() > end_at)
+
+    def _wait_until(self, due_at: float) -> bool:
+        """Wait; whether there is something to tell before the next round."""
+        woken = self._woken.wait(max(0.0, due_at - time.monotonic()))
+        self._woken.clear()
+        return woken and not self._closing.is_set()
+
+    def _news(self) -> list[CameraStatus]:
+        """Cameras in another state than was told, without pictures: these come with the round."""
+        return [
+            replace(one, frame=_no_frame)
+            for one in self._cameras()
+            if self._told.get(one.camera_id) != one.state
+        ]
+
+    def _stopped(self) -> list[CameraStatus]:
+        now = utc_now()
+        return [
+            replace(one, state=CameraState.STOPPED, since=now, reason=None, frame=_no_frame)
+            for one in self._cameras()
+            if self._told.get(one.camera_id) != CameraState.STOPPED
+        ]
+
+    def _tell(self, statuses: Iterable[CameraStatus], *, enough: Callable[[], bool]) -> None:
+        """Report each, until enough was done or the API is away, as it then is for the others."""
+        for status in statuses:
+            if enough():
+                return
+            try:
+                self._report(status)
+            except Exception as error:  # noqa: BLE001 - detection goes on, whatever it is
+                self._log(status.camera_id, error)
+                if isinstance(error, _FOR_ALL):
+                    return
+
+    def _report(self, status: CameraStatus) -> None:
+        report = CameraReport(
+            state=status.state,
+            since=status.since,
+            reason=status.reason,
+            rates=status.rates,
+            spool=status.spool,
+            width=status.width,
+            height=status.height,
+        )
+        self._client.report_camera(status.camera_id, report, status.frame())
+        self._told[status.camera_id] = status.state
+
+    def _log(self, camera_id: str, error: Exception) -> None:
+        if time.monotonic() < self._log_at:
+            return
+        self._log_at = time.monotonic() + _LOG_EVERY_S
+        log.warning("report_failed", camera=camera_id, reason=str(error), kind=type(error).__name__)
