@@ -12,7 +12,8 @@ following, quality, crops encoded. Decoding counts, uploading does not.
   whom an acceptable crop of the tracks shows too.
 - First upload: from the moment that a camera gives the first frame with an acceptable face of a
   person until that person's first crop is ready to go out. The clip plays in real time.
-- Memory: the clip that has most faces again and again, as one long day.
+- A day: the clip with most faces again and again, through the spool and the uploader, to a stand-in
+  for the API that is away for an hour; the clock sped up so that twelve hours take `--minutes`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,9 @@ from services.detector.camera import Camera
 from services.detector.config import CameraConfig
 from services.detector.crops import Upload, cut
 from services.detector.sources import Frame, Source, VideoFile
+from services.detector.spool import Spool, SpoolLimits
+from services.detector.uploader import Uploader
+from usher.client import UsherClient
 from usher.domain.geometry import Box
 from usher.identity.measured import MEASURED
 from usher.vision.align import FaceAligner
@@ -49,6 +54,7 @@ from usher.vision.detectors import make_detector
 from usher.vision.images import CROP_FORMATS, decode_image
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime, core_count
+from usher.wire import IDEMPOTENCY_HEADER
 
 DETECTORS = ("hog", "mtcnn")
 SIZES = {"640x480": (640, 480), "720p": (1280, 720)}
@@ -60,6 +66,7 @@ _STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _ON_S, _OFF_S = 0.01, 0.03
 _LEAST_OF_A_PERSON = 3
 _STRANGERS = 0.01
+_DAY_S = 12 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +104,26 @@ class Uploads:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Resident memory in MB after the first tenth of a long run, and at its end."""
+class Day:
+    """A day of twelve hours, sped up: resident memory in MB, and the spool's books at the end.
 
+    `stored` are the crops that the stand-in for the API has, by key.
+    """
+
+    minutes: float
     frames: int
+    tracks: int
     early_mb: float
     end_mb: float
     most_mb: float
+    books: dict[str, int]
+    most_pending: int
+    stored: int
+
+    @property
+    def is_balanced(self) -> bool:
+        rest = sum(self.books[name] for name in ("delivered", "dropped", "refused", "pending"))
+        return self.books["produced"] == rest and self.books["delivered"] == self.stored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,14 +180,20 @@ class Played:
 
 
 def opened(clip: Path) -> VideoFile:
-    return VideoFile(clip, started_at=_STARTED_AT, max_fps=1000)
+    return VideoFile(clip, started_at=_STARTED_AT, max_fps=None)
 
 
 def _at(frame: Frame) -> float:
     return (frame.captured_at - _STARTED_AT).total_seconds()
 
 
-def camera(source: Source, detector: str, smallest_px: int, put: Any) -> Camera:
+def camera(
+    source: Source,
+    detector: str,
+    smallest_px: int,
+    put: Callable[[Upload], object],
+    clock: Callable[[], float] = time.monotonic,
+) -> Camera:
     return Camera(
         CameraConfig(
             camera_id="bench", source="bench.mp4", detector=detector, min_face_px=smallest_px
@@ -176,6 +202,7 @@ def camera(source: Source, detector: str, smallest_px: int, put: Any) -> Camera:
         make_detector(detector, min_face_px=smallest_px),
         FaceAligner(),
         put,
+        clock=clock,
     )
 
 
@@ -252,47 +279,112 @@ def speed(clips: Sequence[Path], size: str, detector: str, rounds: int) -> Speed
     )
 
 
-def _remembering(results: Any, clip: Path, detector: str, loops: int) -> None:
-    process = psutil.Process()
-    used: list[float] = []
-    frames = 0
-    watched = camera(_Looped(clip, loops), detector, SMALLEST_PX[detector], _nothing)
-    for frame in watched.frames():
-        watched.look(frame)
-        frames += 1
-        if frames % 50 == 0:
-            used.append(process.memory_info().rss / 1e6)
-    watched.finish()
-    results.send((frames, used))
-
-
 class _Looped:
-    """A clip again and again, the clock going on."""
+    """A clip again and again, until the day is over."""
 
     is_live = True
     length = None
 
-    def __init__(self, clip: Path, loops: int) -> None:
-        self._clip, self._loops = clip, loops
+    def __init__(self, clip: Path, until_s: float) -> None:
+        self._clip, self._until_s = clip, until_s
 
     def __iter__(self) -> Iterator[Frame]:
-        for _ in range(self._loops):
+        while True:
             for frame in opened(self._clip):
+                if time.monotonic() > self._until_s:
+                    return
                 yield Frame(frame.image_rgb, frame.index, datetime.now(UTC))
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def memory(clip: Path, detector: str, loops: int) -> Memory:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_remembering, args=(theirs, clip, detector, loops), daemon=True
+def _live_through(results: Any, clip: Path, minutes: float, api_url: str, folder: str) -> None:
+    start = time.monotonic()
+    speed_up = _DAY_S / (minutes * 60)
+    spool = Spool(Path(folder, "crops.db"), SpoolLimits())
+    uploader = Uploader(spool, lambda: UsherClient(api_url, "key"), stop=threading.Event())
+    watched = camera(
+        _Looped(clip, start + minutes * 60),
+        "hog",
+        SMALLEST_PX["hog"],
+        spool.put,
+        clock=lambda: (time.monotonic() - start) * speed_up,
     )
-    process.start()
-    frames, used = ours.recv()
-    process.join()
-    return Memory(frames, used[len(used) // 10], statistics.median(used[-5:]), max(used))
+    process, used, most_pending = psutil.Process(), [], 0
+    for frame in watched.frames():
+        watched.look(frame)
+        if watched.tally.frames % 50 == 0:
+            used.append(process.memory_info().rss / 1e6)
+            most_pending = max(most_pending, spool.books().pending)
+    watched.finish()
+    uploader.wait_empty()
+    used.append(process.memory_info().rss / 1e6)
+    results.send((watched.tally, used, asdict(spool.books()), most_pending))
+    uploader.close()
+    spool.close()
+
+
+def day(clip: Path, minutes: float) -> Day:
+    """Let the clip play for a day, during an hour of which the API is away."""
+    stand_in = _StandIn(minutes * 60)
+    ours, theirs = multiprocessing.Pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        process = multiprocessing.get_context("spawn").Process(
+            target=_live_through, args=(theirs, clip, minutes, stand_in.url, folder), daemon=True
+        )
+        process.start()
+        tally, used, books, most_pending = ours.recv()
+        process.join()
+    stand_in.close()
+    return Day(
+        minutes=minutes,
+        frames=tally.frames,
+        tracks=tally.tracks,
+        early_mb=used[len(used) // 10],
+        end_mb=used[-1],
+        most_mb=max(used),
+        books=books,
+        most_pending=most_pending,
+        stored=len(stand_in.keys),
+    )
+
+
+class _StandIn:
+    """Takes uploads as the API does, and answers 503 for a twelfth of the time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.keys: set[str] = set()
+        start = time.monotonic()
+        away = (start + seconds / 3, start + seconds * (1 / 3 + 1 / 12))
+        keys = self.keys
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                is_away = away[0] < time.monotonic() < away[1]
+                if not is_away:
+                    keys.add(self.headers[IDEMPOTENCY_HEADER])
+                body = b"{}" if is_away else b'{"id": "d", "status": "pending"}'
+                self.send_response(503 if is_away else 201)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Requests are not logged."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 # ---- What goes out -------------------------------------------------------------------------------
@@ -410,7 +502,7 @@ def first_uploads(
 # ---- The report ----------------------------------------------------------------------------------
 
 
-def show(speeds: Sequence[Speed], sent: Sequence[Uploads], remembered: Memory) -> None:
+def show(speeds: Sequence[Speed], sent: Sequence[Uploads], lived: Day) -> None:
     print(f"every frame, smallest face 80 px, {core_count(0)} cores\n")
     print(f"{'':10}{'':8}{'frames/s':>10}{'CPU ms/frame':>14}{'on a quarter core':>19}")
     for row in speeds:
@@ -429,12 +521,15 @@ def show(speeds: Sequence[Speed], sent: Sequence[Uploads], remembered: Memory) -
             f"{one.reduction:7.1f}x{a_track:9.1f}{one.people:7}{one.kept:5}{first:>9}"
         )
     print(
-        f"\nmemory over {remembered.frames} frames: {remembered.early_mb:.0f} MB after a tenth, "
-        f"{remembered.end_mb:.0f} MB at the end, {remembered.most_mb:.0f} MB at most"
+        f"\ntwelve hours in {lived.minutes:g} minutes, {lived.frames} frames, {lived.tracks} tracks: "
+        f"{lived.early_mb:.0f} MB after a tenth, {lived.end_mb:.0f} MB at the end, "
+        f"{lived.most_mb:.0f} MB at most; at most {lived.most_pending} crops waited\n"
+        f"books {'balance' if lived.is_balanced else 'DO NOT BALANCE'}: {lived.books}, "
+        f"stored {lived.stored}"
     )
 
 
-def result(speeds: Sequence[Speed], sent: Sequence[Uploads], remembered: Memory) -> dict[str, Any]:
+def result(speeds: Sequence[Speed], sent: Sequence[Uploads], lived: Day) -> dict[str, Any]:
     hd = [row for row in speeds if row.size == "720p"]
     first = [ms for one in sent for ms in one.first_ms]
     return {
@@ -448,7 +543,7 @@ def result(speeds: Sequence[Speed], sent: Sequence[Uploads], remembered: Memory)
         "tracks": {f"{one.clip} {one.detector}": one.tracks for one in sent},
         "first_upload_ms": statistics.median(first) if first else None,
         "people_kept": [sum(one.kept for one in sent), sum(one.people for one in sent)],
-        "memory": asdict(remembered),
+        "day": {**asdict(lived), "is_balanced": lived.is_balanced},
         "cores": core_count(0),
         "speeds": [asdict(row) for row in speeds],
         "uploads": [asdict(one) for one in sent],
@@ -459,7 +554,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--loops", type=int, default=10, help="of the longest clip, for the memory")
+    parser.add_argument(
+        "--minutes", type=float, default=1.0, help="that a day of twelve hours takes"
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
     given = os.environ.get("USHER_TEST_DATA")
@@ -475,7 +572,7 @@ def main() -> int:
     sent = [uploads(clip, detector, pipeline) for detector in DETECTORS for clip in clips]
     most = Path(max(sent, key=lambda one: one.every).clip).name
     longest = next(clip for clip in clips if clip.name == most)
-    remembered = memory(longest, "hog", arguments.loops)
+    lived = day(longest, arguments.minutes)
     with tempfile.TemporaryDirectory() as folder:
         speeds = [
             speed(sized, name, detector, arguments.rounds)
@@ -483,9 +580,9 @@ def main() -> int:
             for sized in [[brought_to(clip, size, Path(folder)) for clip in clips]]
             for detector in DETECTORS
         ]
-    show(speeds, sent, remembered)
+    show(speeds, sent, lived)
     if arguments.json:
-        print(json.dumps(_rounded(result(speeds, sent, remembered))))
+        print(json.dumps(_rounded(result(speeds, sent, lived))))
     return 0
 
 

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
 from services.detector.ahead import ahead
 from services.detector.config import CameraConfig
 from services.detector.crops import Crop, Upload, cut
 from services.detector.motion import MotionGate
 from services.detector.pace import Pace, StageTimes
+from services.detector.regions import Regions
 from services.detector.shots import BestShots
 from services.detector.sources import Frame, Source
 from services.detector.tracking import WINDOW_MARGIN, Track, Tracker
+from usher.domain.errors import InvalidImage
 from usher.domain.face import DetectedFace, FaceQuality
 from usher.domain.geometry import Box
 from usher.vision.align import FaceAligner, share_inside
@@ -23,12 +27,15 @@ from usher.vision.detectors import FaceDetector
 from usher.vision.images import RgbImage, resized
 from usher.vision.quality import assess
 
+log = structlog.get_logger()
+
 _TRACK_IDS = uuid.UUID("8d1f2c66-9a54-4b39-8b0c-2d6f9a7be210")
 _WINDOW_FACE = 1.25
 """In its window, a followed face is searched at this multiple of the smallest size."""
 _WHOLE_EVERY_S = 5.0
 """So often the whole frame is searched: somebody who does not move is found too."""
 _LEAST_INSIDE = 0.5
+_MASK_SIZE = (160, 90)
 
 
 @dataclass(slots=True)
@@ -103,6 +110,8 @@ class Camera:
         self._aligner = aligner
         self._put = put
         self._clock = clock
+        self._regions = Regions(config.include, config.exclude)
+        self._mask = None if self._regions.are_everywhere else self._regions.mask(*_MASK_SIZE)
         self._motion = MotionGate()
         self._pace = Pace(config.detect_every, is_live=source.is_live)
         self._tracker = Tracker(self._track_id)
@@ -123,7 +132,7 @@ class Camera:
         self._run = self._run or f"{frame.origin or uuid.uuid4()}\n{frame.captured_at}"
         at_s = self._clock() if frame.origin is None else frame.captured_at.timestamp()
         with self.times.of("motion"):
-            movement = self._motion.look(frame.image_rgb, at_s)
+            movement = self._motion.look(frame.image_rgb, at_s, mask=self._mask)
         if movement.cut:
             self._end(self._tracker.end_all())
         faces = self._faces(frame.image_rgb, movement.area, at_s)
@@ -188,9 +197,18 @@ class Camera:
         except ValueError:  # it lies outside
             return []
         part_rgb = resized(frame_rgb[part.y1 : part.y2, part.x1 : part.x2], scale)
-        found = [face.scaled(1 / scale) for face in self._detector.detect(part_rgb)]
+        try:
+            found = [face.scaled(1 / scale) for face in self._detector.detect(part_rgb)]
+        except InvalidImage as error:  # as the detector says, longer than it can search
+            log.warning("not_searched", camera=self.config.camera_id, reason=str(error))
+            return []
         moved = [face.shifted(part.x1, part.y1) for face in found]
-        return [face for face in moved if share_inside(frame_rgb, face.box) >= _LEAST_INSIDE]
+        return [
+            face
+            for face in moved
+            if share_inside(frame_rgb, face.box) >= _LEAST_INSIDE
+            and self._regions.allows(face.box, width, height)
+        ]
 
     # ---- Whose they are, and which go out --------------------------------------------------------
 

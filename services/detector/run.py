@@ -1,27 +1,39 @@
-"""One detector's run: from a source's frames to uploads."""
+"""One detector's run: all its cameras, from frames to uploads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from services.detector.config import DetectorConfig
-from services.detector.crops import make_upload
-from services.detector.sources import Frame, Source, open_source
-from services.detector.spool import Spool, SpoolCounts, SpoolLimits
+from services.detector.camera import Camera
+from services.detector.config import CameraConfig, DetectorConfig
+from services.detector.metrics import DetectorCollector, serve_metrics
+from services.detector.picture import PictureHealth
+from services.detector.preview import Preview
+from services.detector.reporting import CameraStatus, Reporter
+from services.detector.sources import Frame, open_source
+from services.detector.spool import SPOOL_FILE, Spool, SpoolCounts, SpoolLimits
 from services.detector.uploader import Uploader
+from services.detector.watch import Watch
 from usher.client import UsherClient
-from usher.domain.errors import InvalidImage, UsherError
-from usher.vision.detectors import FaceDetector, make_detector
+from usher.domain.errors import UsherError
+from usher.vision.align import FaceAligner
+from usher.vision.detectors import make_detector
+from usher.wire import SpoolBooks
 
 log = structlog.get_logger()
 
 _GRACE_S = 5.0
+_LOOK_S = 0.5
+_REPORT_TIMEOUT_S = 5.0
+_MEGABYTE = 1_000_000
+_HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +42,17 @@ class Summary:
 
     Attributes
     ----------
-    frames
-        That were searched.
-    faces, uploaded, refused, dropped
+    frames, tracks
+        That were looked at and followed.
+    crops, uploaded, refused, dropped
         What the spool's books grew by; also of crops that an earlier run had left.
     waiting
         Crops that are left in the spool.
     """
 
     frames: int
-    faces: int
+    tracks: int
+    crops: int
     uploaded: int
     refused: int
     dropped: int
@@ -47,111 +60,182 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.frames} frames, {self.faces} faces: {self.uploaded} uploaded, "
-            f"{self.refused} refused, {self.dropped} dropped, {self.waiting} waiting"
+            f"{self.frames} frames, {self.tracks} tracks, {self.crops} crops: "
+            f"{self.uploaded} uploaded, {self.refused} refused, {self.dropped} dropped, "
+            f"{self.waiting} waiting"
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """The objects that one run needs."""
+    """The objects that one run needs, and in `closing` how they are let go of."""
 
-    config: DetectorConfig
-    source: Source
-    detector: FaceDetector
+    watches: Sequence[Watch]
     spool: Spool
     uploader: Uploader
+    reporter: Reporter
+    closing: ExitStack
     stop: threading.Event
+
+    @property
+    def is_live(self) -> bool:
+        """Whether some source has no end."""
+        return any(watch.camera.source.is_live for watch in self.watches)
 
 
 def build(
-    config: DetectorConfig, *, key: str, spool_file: Path, stop: threading.Event
+    config: DetectorConfig,
+    *,
+    key: str,
+    data: Path,
+    stop: threading.Event,
+    on_frame: Callable[[CameraConfig, Frame], None] = lambda camera, frame: None,
 ) -> Detection:
-    """Open the source and the spool, load the model, start to upload.
+    """Open the sources and the spool, load the models, start to upload and to report.
+
+    Parameters
+    ----------
+    key
+        The device's.
+    data
+        The data directory: the spool lies in it, if the configuration names no folder.
+    stop
+        Ends the run when it is set.
+    on_frame
+        Called by each camera's thread after each of its frames.
 
     Raises
     ------
     SourceError
-        If the source cannot be opened.
+        If a file or folder cannot be opened.
     ConfigurationError
-        If there is no such detector, or another one uses the spool.
+        If there is no such detector, another process uses the spool, or a port is taken.
     """
-    started_at = config.started_at or datetime.now(UTC)
-    detector = make_detector(config.detector, min_face_px=config.min_face_px)
-    source = open_source(config, started_at=started_at, stop=stop)
-    spool = Spool(spool_file, SpoolLimits())
-    uploader = Uploader(spool, lambda: UsherClient(config.api_url, key), stop=stop)
-    log.info("started", camera=config.camera_id, started_at=started_at.isoformat())
-    return Detection(config, source, detector, spool, uploader, stop)
+    with ExitStack() as closing:
+        spool = Spool(_spool_file(config, data), _limits(config))
+        closing.callback(spool.close)
+
+        def client(timeout_s: float = 10.0) -> UsherClient:
+            return UsherClient(config.api_url, key, timeout_s=timeout_s, ca_file=config.ca_file)
+
+        uploader = Uploader(spool, client, stop=stop)
+        closing.callback(uploader.close)
+        aligner = FaceAligner()
+        watches = [
+            _watch(camera, spool, uploader, aligner, stop, on_frame) for camera in config.cameras
+        ]
+        for watch in watches:
+            closing.callback(watch.camera.source.close)
+        if config.metrics_port is not None:
+            collector = DetectorCollector(watches, spool.books)
+            closing.callback(serve_metrics(collector, config.metrics_port))
+        if config.preview_port is not None:
+            closing.callback(Preview(watches, config.preview_port).close)
+        reporter = Reporter(lambda: client(_REPORT_TIMEOUT_S), lambda: _statuses(watches, spool))
+        closing.callback(reporter.close)
+        return Detection(watches, spool, uploader, reporter, closing.pop_all(), stop)
 
 
-def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
-    """Upload every face of the source, until its end or until `stop` is set.
+def run(detection: Detection) -> Summary:
+    """Watch every camera, until all have ended or `stop` is set.
+
+    Where one breaks off the others go on; how the first one failed is raised at the end.
 
     Parameters
     ----------
     detection
         From `build`; used up afterwards.
-    on_frame
-        Called after each frame.
 
     Raises
     ------
     SourceError
-        If the source breaks off.
+        If a file cannot be read to its end.
     NotAuthenticated, PermissionDenied
-        If the API does not let this key upload.
+        If all has ended and the API does not let this key upload.
     """
-    frames = 0
     before = detection.spool.books()
-    try:
-        for frame in detection.source:
-            if detection.stop.is_set():
-                break
-            put_faces(frame, detection.detector, detection.spool, detection.config)
-            frames += 1
-            on_frame(frame)
-            if not detection.source.is_live:
-                detection.uploader.wait_for_room()
-        if not detection.source.is_live:
-            detection.uploader.wait_empty()
-    except UsherError:
-        detection.stop.set()
-        raise
-    finally:
-        detection.source.close()
-        summary = _finish(detection, frames, before)
-    if detection.uploader.failure and not detection.source.is_live:
+    with detection.closing:
+        for watch in detection.watches:
+            watch.start()
+            log.info("started", camera=watch.camera_id)
+        _until_over(detection)
+        for watch in detection.watches:
+            watch.join()
+        detection.uploader.wait_empty()
+        detection.uploader.close(_GRACE_S if detection.stop.is_set() else 0.0)
+        summary = _summary(detection, before)
+    log.info("finished", **asdict(summary))
+    failures = [watch.failure for watch in detection.watches if watch.failure]
+    if failures:
+        raise failures[0]
+    if detection.uploader.failure and not detection.is_live:
         raise detection.uploader.failure
     return summary
 
 
-def put_faces(frame: Frame, detector: FaceDetector, spool: Spool, config: DetectorConfig) -> None:
-    """Put a crop of each face of one frame into the spool."""
-    try:
-        faces = detector.detect(frame.image_rgb)
-    except InvalidImage as error:
-        log.warning("a frame was left out", frame=frame.index, reason=str(error))
-        return
-    for index, face in enumerate(faces):
-        spool.put(
-            make_upload(
-                frame, face, face_index=index, camera_id=config.camera_id, margin=config.margin
-            )
-        )
+def _until_over(detection: Detection) -> None:
+    """Tell changes of state, until every camera has ended."""
+    while not all(watch.is_over for watch in detection.watches):
+        changed = [watch.camera_id for watch in detection.watches if watch.refresh()]
+        if changed:
+            detection.reporter.changed()
+        broken = [watch for watch in detection.watches if watch.failure]
+        if any(not isinstance(watch.failure, UsherError) for watch in broken):
+            detection.stop.set()  # nobody foresaw it: the process is to be started again
+        detection.stop.wait(_LOOK_S)
+        if detection.stop.is_set():
+            return
 
 
-def _finish(detection: Detection, frames: int, before: SpoolCounts) -> Summary:
-    detection.uploader.close(_GRACE_S)
-    after = detection.spool.books()
-    detection.spool.close()
-    summary = Summary(
-        frames,
-        after.produced - before.produced,
-        after.delivered - before.delivered,
-        after.refused - before.refused,
-        after.dropped - before.dropped,
-        after.pending,
+def _watch(
+    camera: CameraConfig,
+    spool: Spool,
+    uploader: Uploader,
+    aligner: FaceAligner,
+    stop: threading.Event,
+    on_frame: Callable[[CameraConfig, Frame], None],
+) -> Watch:
+    source = open_source(camera, started_at=camera.started_at or datetime.now(UTC), stop=stop)
+
+    def after(frame: Frame) -> None:
+        on_frame(camera, frame)
+        if not source.is_live:
+            uploader.wait_for_room()
+
+    detector = make_detector(camera.detector, min_face_px=camera.min_face_px)
+    return Watch(
+        Camera(camera, source, detector, aligner, spool.put),
+        PictureHealth(),
+        stop=stop,
+        on_frame=after,
     )
-    log.info("finished", **asdict(summary))
-    return summary
+
+
+def _spool_file(config: DetectorConfig, data: Path) -> Path:
+    return (config.spool.folder or data / "spool") / SPOOL_FILE
+
+
+def _limits(config: DetectorConfig) -> SpoolLimits:
+    return SpoolLimits(
+        max_bytes=config.spool.max_mb * _MEGABYTE,
+        max_age_s=config.spool.max_age_h * _HOUR_S,
+        when_full=config.spool.when_full,
+    )
+
+
+def _statuses(watches: Sequence[Watch], spool: Spool) -> list[CameraStatus]:
+    books = SpoolBooks(**asdict(spool.books()))
+    return [watch.status(books) for watch in watches]
+
+
+def _summary(detection: Detection, before: SpoolCounts) -> Summary:
+    books = detection.spool.books()
+    return Summary(
+        frames=sum(watch.camera.tally.frames for watch in detection.watches),
+        tracks=sum(watch.camera.tally.tracks for watch in detection.watches),
+        crops=books.produced - before.produced,
+        uploaded=books.delivered - before.delivered,
+        refused=books.refused - before.refused,
+        dropped=books.dropped - before.dropped,
+        waiting=books.pending,
+    )

@@ -10,7 +10,9 @@ from services.detector.sources import Frame
 from usher.domain.errors import SourceError
 
 
-def numbered(count: int, *, breaks: bool = False, taken: list[int] | None = None) -> Iterator[Frame]:
+def numbered(
+    count: int, *, breaks: bool = False, taken: list[int] | None = None
+) -> Iterator[Frame]:
     for index in range(count):
         if taken is not None:
             taken.append(index)
