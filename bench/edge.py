@@ -521,7 +521,8 @@ def show(speeds: Sequence[Speed], sent: Sequence[Uploads], lived: Day) -> None:
             f"{one.reduction:7.1f}x{a_track:9.1f}{one.people:7}{one.kept:5}{first:>9}"
         )
     print(
-        f"\ntwelve hours in {lived.minutes:g} minutes, {lived.frames} frames, {lived.tracks} tracks: "
+        f"\ntwelve hours in {lived.minutes:g} minutes, {lived.frames} frames, "
+        f"{lived.tracks} tracks: "
         f"{lived.early_mb:.0f} MB after a tenth, {lived.end_mb:.0f} MB at the end, "
         f"{lived.most_mb:.0f} MB at most; at most {lived.most_pending} crops waited\n"
         f"books {'balance' if lived.is_balanced else 'DO NOT BALANCE'}: {lived.books}, "
