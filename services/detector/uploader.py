@@ -29,7 +29,7 @@ KEY_DELAY_S = 60.0
 
 _POLL_S = 0.2
 _IDLE_S = 1.0
-_TRIES_BEFORE_DOUBT = 5
+_TRIES_BEFORE_DOUBT = 8
 _REST_S = 60.0
 _MAX_REST_S = 3600.0
 _MOST_EXCUSED = 3
@@ -158,16 +158,16 @@ class Uploader:
         except (Unavailable, TooManyRequests, ValidationError) as error:
             self._delay(client, entry, turn, error)
         except UsherError as error:
+            self._pass(entry, turn)
             self._spool.refuse(entry, str(error))
             log.error("upload_refused", key=upload.key, reason=str(error))  # noqa: TRY400
-            self._pass(entry, turn)
         except Exception as error:
             log.exception("upload_failed", key=upload.key)
             self._delay(client, entry, turn, error)
         else:
+            self._pass(entry, turn)
             self._spool.delivered(entry)
             log.info("uploaded", key=upload.key, detection=accepted.id)
-            self._pass(entry, turn)
 
     def _pass(self, entry: Entry, turn: Turn) -> None:
         self._failure = None

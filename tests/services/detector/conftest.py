@@ -34,6 +34,8 @@ class FakeApi:
         Of each key the metadata and the image.
     requests
         The key of every upload, in order, whatever was answered.
+    is_ready
+        Whether it says so when it is asked.
     """
 
     url: str = ""
@@ -41,6 +43,7 @@ class FakeApi:
     stored: dict[str, tuple[DetectionMetadata, bytes]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     on_request: Callable[[], object] = lambda: None
+    is_ready: bool = True
 
     def answer(self, key: str, metadata: DetectionMetadata, image: bytes) -> Answer:
         if self.script:
@@ -67,6 +70,10 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             api.requests.append(key)
             api.on_request()
             self._send(self._answer(key, body))
+
+        def do_GET(self) -> None:
+            is_ready = api.is_ready and self.path == "/readyz"
+            self._send((200, {}, b'{"ok": true, "checks": {}}') if is_ready else problem(503, ""))
 
         def _answer(self, key: str, body: bytes) -> Answer:
             if self.path != f"{API_PREFIX}/detections":
