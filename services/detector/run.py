@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import structlog
 
-from services.detector.config import DetectorConfig
+from services.detector.config import CameraConfig, DetectorConfig
 from services.detector.crops import make_upload
 from services.detector.sources import Frame, Source, open_source
 from services.detector.uploader import Sink, UploadQueue
 from usher.client import UsherClient
-from usher.domain.errors import InvalidImage, UsherError
+from usher.domain.errors import ConfigurationError, InvalidImage, UsherError
 from usher.vision.detectors import FaceDetector, make_detector
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Summary:
 class Detection:
     """The objects that one run needs."""
 
-    config: DetectorConfig
+    camera: CameraConfig
     source: Source
     detector: FaceDetector
     uploads: UploadQueue
@@ -60,19 +60,22 @@ def build(config: DetectorConfig, *, key: str, stop: threading.Event) -> Detecti
     SourceError
         If the source cannot be opened.
     ConfigurationError
-        If there is no such detector.
+        If there is no such detector, or there are several cameras.
     """
-    started_at = config.started_at or datetime.now(UTC)
-    detector = make_detector(config.detector, min_face_px=config.min_face_px)
-    source = open_source(config, started_at=started_at, stop=stop)
+    if len(config.cameras) > 1:
+        raise ConfigurationError("this version watches one camera a process")
+    camera = config.cameras[0]
+    started_at = camera.started_at or datetime.now(UTC)
+    detector = make_detector(camera.detector, min_face_px=camera.min_face_px)
+    source = open_source(camera, started_at=started_at, stop=stop)
     uploads = UploadQueue(
         UsherClient(config.api_url, key),
         capacity=_LIVE_CAPACITY if source.is_live else _FILE_CAPACITY,
         drop_oldest=source.is_live,
         stop=stop,
     )
-    log.info("started", camera=config.camera_id, started_at=started_at.isoformat())
-    return Detection(config, source, detector, uploads, stop)
+    log.info("started", camera=camera.camera_id, started_at=started_at.isoformat())
+    return Detection(camera, source, detector, uploads, stop)
 
 
 def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
@@ -97,7 +100,7 @@ def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
         for frame in detection.source:
             if detection.stop.is_set():
                 break
-            put_faces(frame, detection.detector, detection.uploads, detection.config)
+            put_faces(frame, detection.detector, detection.uploads, detection.camera)
             frames += 1
             on_frame(frame)
     except UsherError:
@@ -109,7 +112,7 @@ def run(detection: Detection, *, on_frame: Callable[[Frame], None]) -> Summary:
     return summary
 
 
-def put_faces(frame: Frame, detector: FaceDetector, sink: Sink, config: DetectorConfig) -> None:
+def put_faces(frame: Frame, detector: FaceDetector, sink: Sink, camera: CameraConfig) -> None:
     """Put a crop of each face of one frame into the sink."""
     try:
         faces = detector.detect(frame.image_rgb)
@@ -119,7 +122,7 @@ def put_faces(frame: Frame, detector: FaceDetector, sink: Sink, config: Detector
     for index, face in enumerate(faces):
         sink.put(
             make_upload(
-                frame, face, face_index=index, camera_id=config.camera_id, margin=config.margin
+                frame, face, face_index=index, camera_id=camera.camera_id, margin=camera.margin
             )
         )
 

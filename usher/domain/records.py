@@ -73,6 +73,19 @@ class Role(StrEnum):
     NOTIFIER = "notifier"
 
 
+class CameraState(StrEnum):
+    """What is known of a camera's picture; `offline` is said of a detector that is not heard of."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    GONE = "gone"
+    FROZEN = "frozen"
+    BLACK = "black"
+    BLURRED = "blurred"
+    OFFLINE = "offline"
+    STOPPED = "stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class FramePlace:
     """Where a face lay in the camera's frame, and how large that frame was, in pixels."""
