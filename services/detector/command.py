@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import threading
@@ -13,13 +14,18 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from services.detector import pairing
-from services.detector.config import DetectorConfig, load_config
+from services.detector.config import (
+    CameraConfig,
+    DetectorConfig,
+    config_schema,
+    config_warnings,
+    load_config,
+)
 from services.detector.run import build, run
 from services.detector.sources import Frame, Source
-from services.detector.spool import SPOOL_FILE
 from usher.domain.errors import ConfigurationError
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
@@ -32,13 +38,16 @@ Examples:
   usher detect --source rtsp://10.0.0.7/stream1 --camera-id yard --max-fps 4
   usher detect --source visit.mp4 --camera-id lobby --started-at 2026-03-01T08:00:00Z
   usher detect --source photographs/ --camera-id archive --min-face-px 100
-  usher detect --config front-door.json
+  usher detect --check cameras.json
+  usher detect --config cameras.json
 
 \b
-front-door.json:
-  {"camera_id": "front-door", "source": "0", "reader": "opencv",
-   "detector": "hog", "min_face_px": 60, "max_fps": 6, "margin": 0.5,
-   "api_url": "http://127.0.0.1:8000"}
+cameras.json:
+  {"api_url": "https://usher.example",
+   "cameras": [
+     {"camera_id": "front-door", "source": "0"},
+     {"camera_id": "yard", "source": "rtsp://10.0.0.7/stream1", "min_face_px": 60,
+      "exclude": [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]]}]}
 
 The key is read from USHER_API_KEY or a file, never from the command line, which other users of
 the machine can see. A repeated run over the same file with the same --started-at uploads nothing
@@ -57,7 +66,8 @@ def detect(
         typer.Option(help="Names the camera: letters, digits, `.`, `_`, `-`; 64 at most."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="JSON file of these options; the command line wins.")
+        Path | None,
+        typer.Option(help="JSON file of cameras; the command line wins over one camera's."),
     ] = None,
     api: Annotated[
         str | None,
@@ -74,7 +84,9 @@ def detect(
     ] = None,
     reader: Annotated[
         str | None,
-        typer.Option(help="opencv or folder.  [default: folder for a folder, else opencv]"),
+        typer.Option(
+            help="opencv, folder or watched.  [default: folder for a folder, else opencv]"
+        ),
     ] = None,
     started_at: Annotated[
         str | None,
@@ -83,15 +95,31 @@ def detect(
     detector: Annotated[str | None, typer.Option(help="What finds faces.  [default: hog]")] = None,
     min_face_px: Annotated[
         int | None,
-        typer.Option(help="Smallest face to look for, in pixels; larger is faster.  [default: 60]"),
+        typer.Option(help="Smallest face to look for, in pixels; larger is faster.  [default: 80]"),
     ] = None,
     max_fps: Annotated[
         float | None,
-        typer.Option(help="Frames to search of each second, at most.  [default: 6]"),
+        typer.Option(help="Frames to look at in a second, at most.  [default: all]"),
+    ] = None,
+    detect_every: Annotated[
+        int | None,
+        typer.Option(help="Look for faces in every n-th frame.  [default: as the load allows]"),
+    ] = None,
+    motion: Annotated[
+        bool | None,
+        typer.Option(help="Look for faces only where something moves.  [default: motion]"),
     ] = None,
     margin: Annotated[
         float | None,
         typer.Option(help="Kept around a face on each side, in its widths.  [default: 0.5]"),
+    ] = None,
+    preview_port: Annotated[
+        int | None,
+        typer.Option(help="Show what is seen, on this port of 127.0.0.1.  [default: nowhere]"),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Figures for Prometheus, on this port of 127.0.0.1.  [default: nowhere]"),
     ] = None,
     pair: Annotated[
         str | None,
@@ -99,11 +127,24 @@ def detect(
             metavar="CODE", help="Fetch this device's key by a code from the panel, and end."
         ),
     ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(help="Check a file for --config, say what it would do, and end."),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of the file, and end.")
+    ] = False,
 ) -> None:
     """Find the faces in a camera's, file's or folder's pictures and upload them.
 
     A camera is watched until SIGINT or SIGTERM, a file until its end.
     """
+    if schema:
+        typer.echo(json.dumps(config_schema(), indent=2))
+        return
+    if check is not None:
+        _check(check)
+        return
     settings = load_settings(Settings, data=data)
     if pair is not None:
         fetch_key(pair, settings, api, key_file)
@@ -119,7 +160,11 @@ def detect(
         "detector": detector,
         "min_face_px": min_face_px,
         "max_fps": max_fps,
+        "detect_every": detect_every,
+        "motion": motion,
         "margin": margin,
+        "preview_port": preview_port,
+        "metrics_port": metrics_port,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     _watch(load_config(config, overrides), read_key(settings, key_file), settings)
@@ -163,6 +208,39 @@ def read_key(settings: Settings, key_file: Path | None) -> str:
     return key
 
 
+def _check(file: Path) -> None:
+    """Say what a configuration file would do, or all that is wrong with it: exit status 2."""
+    try:
+        config = load_config(file, {})
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for camera in config.cameras:
+        typer.echo(_summary(camera))
+    for warning in config_warnings(config, file):
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"{file} is in order: uploads go to {config.api_url}")
+
+
+def _summary(camera: CameraConfig) -> str:
+    """One line for people, without a password."""
+    parts = [
+        f"{camera.shown_source} ({camera.reader_kind})",
+        f"{camera.detector} from {camera.min_face_px} px",
+        f"at most {camera.max_fps:g} frames a second" if camera.max_fps else "",
+        "" if camera.motion else "without motion gate",
+        _areas(len(camera.include), "of interest"),
+        _areas(len(camera.exclude), "of no interest"),
+    ]
+    return f"{camera.camera_id}: {', '.join(filter(None, parts))}"
+
+
+def _areas(number: int, kind: str) -> str:
+    if number == 0:
+        return ""
+    return f"{number} {'area' if number == 1 else 'areas'} {kind}"
+
+
 def _watch(config: DetectorConfig, key: str, settings: Settings) -> None:
     stop = threading.Event()
     console = Console(stderr=True)
@@ -172,19 +250,26 @@ def _watch(config: DetectorConfig, key: str, settings: Settings) -> None:
     ):
         # Now, not before: the bar stays below the log's lines where both go to a terminal.
         configure_logging("detector", settings.log_level)
-        spool_file = settings.data / "spool" / SPOOL_FILE
-        detection = build(config, key=key, spool_file=spool_file, stop=stop)
-        summary = run(detection, on_frame=_bar(bars, detection.source))
+        bar = _bars(bars)
+        data, ca_file = settings.data, config.ca_file or settings.ca_file
+        detection = build(config, key=key, data=data, ca_file=ca_file, stop=stop, on_frame=bar)
+        summary = run(detection)
     if console.is_terminal:
         console.print(str(summary), highlight=False)
 
 
-def _bar(bars: Progress, source: Source) -> Callable[[Frame], None]:
+def _bars(bars: Progress) -> Callable[[Source, str, Frame], None]:
     """What to call after each frame, to move a bar where an end is known."""
-    if source.length is None:
-        return lambda frame: None
-    task = bars.add_task("Detecting", total=source.length)
-    return lambda frame: bars.update(task, completed=frame.index + 1)
+    tasks: dict[str, TaskID] = {}
+
+    def move(source: Source, camera_id: str, frame: Frame) -> None:
+        if source.length is None:
+            return
+        if camera_id not in tasks:
+            tasks[camera_id] = bars.add_task(camera_id, total=source.length)
+        bars.update(tasks[camera_id], completed=frame.index + 1)
+
+    return move
 
 
 @contextmanager

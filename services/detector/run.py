@@ -17,7 +17,7 @@ from services.detector.metrics import DetectorCollector, serve_metrics
 from services.detector.picture import PictureHealth
 from services.detector.preview import Preview
 from services.detector.reporting import CameraStatus, Reporter
-from services.detector.sources import Frame, open_source
+from services.detector.sources import Frame, Source, open_source
 from services.detector.spool import SPOOL_FILE, Spool, SpoolCounts, SpoolLimits
 from services.detector.uploader import Uploader
 from services.detector.watch import Watch
@@ -28,6 +28,8 @@ from usher.vision.detectors import make_detector
 from usher.wire import SpoolBooks
 
 log = structlog.get_logger()
+
+OnFrame = Callable[[Source, str, Frame], None]
 
 _GRACE_S = 5.0
 _LOOK_S = 0.5
@@ -89,7 +91,8 @@ def build(
     key: str,
     data: Path,
     stop: threading.Event,
-    on_frame: Callable[[CameraConfig, Frame], None] = lambda camera, frame: None,
+    ca_file: Path | None = None,
+    on_frame: OnFrame = lambda source, camera_id, frame: None,
 ) -> Detection:
     """Open the sources and the spool, load the models, start to upload and to report.
 
@@ -101,8 +104,10 @@ def build(
         The data directory: the spool lies in it, if the configuration names no folder.
     stop
         Ends the run when it is set.
+    ca_file
+        Certificates to trust, in place of the system's.
     on_frame
-        Called by each camera's thread after each of its frames.
+        Called by each camera's thread after each of its frames, with the camera's id.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def build(
         closing.callback(spool.close)
 
         def client(timeout_s: float = 10.0) -> UsherClient:
-            return UsherClient(config.api_url, key, timeout_s=timeout_s, ca_file=config.ca_file)
+            return UsherClient(config.api_url, key, timeout_s=timeout_s, ca_file=ca_file)
 
         uploader = Uploader(spool, client, stop=stop)
         closing.callback(uploader.close)
@@ -193,12 +198,12 @@ def _watch(
     uploader: Uploader,
     aligner: FaceAligner,
     stop: threading.Event,
-    on_frame: Callable[[CameraConfig, Frame], None],
+    on_frame: OnFrame,
 ) -> Watch:
     source = open_source(camera, started_at=camera.started_at or datetime.now(UTC), stop=stop)
 
     def after(frame: Frame) -> None:
-        on_frame(camera, frame)
+        on_frame(source, camera.camera_id, frame)
         if not source.is_live:
             uploader.wait_for_room()
 

@@ -131,7 +131,8 @@ def test_detections_carry_the_name_when_the_person_was_enrolled_before(
 def test_killing_any_process_loses_nothing(test_data: Path, tmp_path: Path) -> None:
     config = tmp_path / "detector.json"
     clip = str(test_data / CLIP)
-    config.write_text(json.dumps({"camera_id": "stage", "source": clip, "max_fps": 15}))
+    camera = {"camera_id": "stage", "source": clip, "max_fps": 15}
+    config.write_text(json.dumps({"cameras": [camera]}))
     data = tmp_path / "data"
     with up(data, "--config", str(config), "--exit-when-idle", "--json") as process:
         until(lambda: "detector    running" in output_of(data))

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.detector.command import app, read_key
+from services.detector.config import config_schema
 from usher.domain.errors import ConfigurationError
 from usher.settings import Settings
 
@@ -79,7 +80,7 @@ def clip(test_data: Path) -> Path:
 
 
 def of_desk(clip: Path, api: FakeApi) -> tuple[str | Path, ...]:
-    return "--source", clip, "--camera-id", "desk", "--api", api.url
+    return "--source", clip, "--camera-id", "desk", "--max-fps", "6", "--api", api.url
 
 
 def test_detect_uploads_the_faces_of_a_clip(detect: Detect, api: FakeApi, clip: Path) -> None:
@@ -122,10 +123,14 @@ def test_detect_reads_a_folder_told_by_a_configuration_file(
     config.write_text(
         json.dumps(
             {
-                "camera_id": "archive",
-                "reader": "folder",
-                "source": str(test_data / "enrol" / "barack-obama"),
-                "min_face_px": 100,
+                "cameras": [
+                    {
+                        "camera_id": "archive",
+                        "reader": "folder",
+                        "source": str(test_data / "enrol" / "barack-obama"),
+                        "min_face_px": 100,
+                    }
+                ]
             }
         )
     )
@@ -177,7 +182,7 @@ def test_detect_fails_with_one_clear_line_when_the_key_is_wrong(
         (["--source", "none.mp4", "--camera-id", "a"], "there is no file none.mp4"),
         (["--source", "none.mp4", "--camera-id", "a/b"], "--camera-id: use 1 to 64"),
         (["--source", "none.mp4"], "--camera-id is missing"),
-        (["--source", "63", "--camera-id", "a"], "camera 63 cannot be opened"),
+        (["--source", "gopher://x/1", "--camera-id", "a"], "nobody knows how to read gopher://"),
         (["--source", "none.mp4", "--camera-id", "a", "--detector", "x"], "choose one of hog"),
     ],
 )
@@ -197,6 +202,42 @@ def test_log_holds_no_key_and_no_image(detect: Detect, api: FakeApi, clip: Path)
     assert "uploaded" in errors
     assert KEY not in errors
     assert "JFIF" not in errors
+
+
+def test_check_says_what_a_file_would_do_and_warns_of_what_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.json"
+    yard = {"camera_id": "yard", "source": "rtsp://viewer:hunter2@10.0.0.7/1", "max_fps": 4}
+    desk = {"camera_id": "desk", "source": "none.mp4", "exclude": [[[0, 0], [1, 0], [1, 1]]]}
+    file.write_text(json.dumps({"cameras": [yard, desk], "api_url": "https://usher.example"}))
+    file.chmod(0o644)
+    checked = CliRunner().invoke(app, ["--check", str(file)])
+    assert checked.exit_code == 0
+    assert checked.stdout.splitlines() == [
+        "yard: rtsp://10.0.0.7 (opencv), hog from 80 px, at most 4 frames a second",
+        "desk: none.mp4 (opencv), hog from 80 px, 1 area of no interest",
+        f"{file} is in order: uploads go to https://usher.example/",
+    ]
+    assert checked.stderr.splitlines() == [
+        "warning: camera desk: there is no file none.mp4",
+        f"warning: {file} holds a password and others may read it: chmod 600 {file}",
+    ]
+
+
+def test_check_gives_all_errors_and_status_2_when_a_file_cannot_work(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.json"
+    yard = {"camera_id": "yard", "source": "rtsp://viewer:hunter2@10.0.0.7/1", "max_fps": 0}
+    file.write_text(json.dumps({"cameras": [yard, {"camera_id": "desk"}]}))
+    checked = CliRunner().invoke(app, ["--check", str(file)])
+    assert checked.exit_code == 2
+    first, second = checked.stderr.splitlines()
+    assert first.startswith(f"{file}: camera yard: max_fps: ")
+    assert second == f"{file}: camera desk: source is missing: write it there"
+    assert "hunter2" not in checked.output
+
+
+def test_schema_is_printed() -> None:
+    printed = CliRunner().invoke(app, ["--schema"])
+    assert json.loads(printed.stdout) == config_schema()
 
 
 def test_help_shows_examples_and_no_option_for_the_key_itself() -> None:
