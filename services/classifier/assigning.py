@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
 from pymongo.errors import PyMongoError
 
 from services.classifier.calibrating import CalibrationLog
-from services.classifier.deciding import Batch
+from services.classifier.deciding import MOST_SHOTS, Batch
 from usher.domain.errors import LeaseLost
-from usher.domain.records import Detection
+from usher.domain.records import Detection, Track
 from usher.following import Follower
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
@@ -102,39 +101,32 @@ class AssigningStage:
                 await self._assign([detection], lease)
 
     async def _commit(self, detections: Sequence[Detection], lease: Lease) -> None:
-        waiting = await self._waiting_shots(detections)
         async with self._follower.current() as (identifier, version):
-            batch = Batch(identifier, waiting)
+            # Read after the version: who answers for a shot from now on makes the commit fail.
+            batch = Batch(identifier, await self._earlier_shots(detections))
             try:
                 assignments = await asyncio.to_thread(batch.decide, detections)
                 following = await self._identity.commit(
-                    assignments, lease=lease, lease_s=LEASE_S, version=version
+                    assignments,
+                    lease=lease,
+                    lease_s=LEASE_S,
+                    version=version,
+                    following_shots=batch.ledger.following_shots(),
+                    merges=batch.ledger.merges,
                 )
             except BaseException:
                 # What was not committed must not stay in memory.
-                self._follower.doubt(batch.touched)
+                self._follower.doubt(batch.ledger.touched | batch.ledger.doubtful)
                 raise
             self._follower.committed(following)
+            self._follower.doubt(batch.ledger.doubtful)
             await self._calibrations.note(identifier)
         founded = sum(assignment.founds for assignment in assignments)
         log.info("assigned", detections=len(detections), new_persons=founded)
 
-    async def _waiting_shots(
-        self, detections: Sequence[Detection]
-    ) -> dict[tuple[str, str], list[Detection]]:
-        """By camera and track, good shots that could not found a person by themselves."""
-        shots = defaultdict[tuple[str, str], list[Detection]](list)
-        first = {
-            (detection.camera_id, detection.track_id): detection
-            for detection in reversed(detections)
-            if detection.track_id is not None
-        }
-        for (camera_id, track_id), detection in first.items():
-            if track_id is not None:
-                shots[camera_id, track_id] = await self._detections.earlier_shots(
-                    camera_id, track_id, before=detection.captured_at
-                )
-        return shots
+    async def _earlier_shots(self, detections: Sequence[Detection]) -> dict[Track, list[Detection]]:
+        tracks = {item.track for item in detections if item.track is not None}
+        return await self._detections.shots_of(self._model, tracks, limit=MOST_SHOTS)
 
     def _is_foreign(self, detection: Detection) -> bool:
         return detection.embedding is not None and detection.embedding.model != self._model

@@ -2,139 +2,187 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
-from usher.domain.identifiers import new_person_id
-from usher.domain.records import Detection, Embedding, Vector
+from services.classifier.ledger import Ledger, described, persons_not_shown, vector_of
+from usher.domain.records import Detection, Track
 from usher.identity.decide import Decision, Identifier
-from usher.identity.gallery import Reference
+from usher.identity.tracks import Weights, shots_alike
 from usher.storage.assignments import Assignment
 
 ONE_SHOT = "one good shot of its track so far: two make a new person"
-
-Track = tuple[str, str]
+MOST_SHOTS = 16
+"""So many of a track's shots are judged together, the best ones."""
+_UNMEASURED = 0.5
+_LEAST_WEIGHT = 0.01
 
 
 class Batch:
     """Decides in order, and lets the identifier learn what it decides.
 
+    A detection of a track is judged together with the track's shots before it that show the same
+    face, and these follow where the decision has become another. So what comes of a track depends
+    on its shots and their order, and not on how they were divided into batches.
+
     Parameters
     ----------
     identifier
         Knows everybody as of before the batch.
-    waiting
-        By camera and track, earlier detections of nobody that are good enough to found a person
-        with a second one.
+    earlier
+        By track its finished shots, in order of capture.
 
     Attributes
     ----------
-    touched
-        Whom the identifier has learnt about.
+    ledger
+        What has been decided: what there is to write beside the assignments.
     """
 
     def __init__(
-        self, identifier: Identifier, waiting: Mapping[Track, Sequence[Detection]]
+        self, identifier: Identifier, earlier: Mapping[Track, Sequence[Detection]]
     ) -> None:
-        self.touched: set[str] = set()
+        self.ledger = Ledger(identifier)
         self._identifier = identifier
-        self._waiting = {track: list(shots) for track, shots in waiting.items()}
-        self._assignments: dict[str, Assignment] = {}
+        self._tracks = defaultdict[Track, list[Detection]](list)
+        for track, shots in earlier.items():
+            self._tracks[track].extend(shots)
 
     def decide(self, detections: Sequence[Detection]) -> list[Assignment]:
         """One assignment for each detection, in their order."""
         for detection in detections:
-            embedding, acceptable = described(detection)
-            decision = self._identifier.decide(
-                embedding.vector, acceptable=acceptable, excluded=detection.not_persons
-            )
-            assignment = self._assignment(detection, decision)
-            self._assignments[detection.id] = assignment
-            self._tell_apart(assignment)
-        return list(self._assignments.values())
+            others = self._same_face(detection)
+            decision = self._judge(detection, others)
+            self._follow(others, self._assign(detection, decision))
+            if detection.track is not None:
+                self._tracks[detection.track].append(detection)
+        return self.ledger.assignments()
 
-    def _assignment(self, detection: Detection, decision: Decision) -> Assignment:
-        if decision.person_id is not None:
-            drops = self._learnt(decision.person_id, detection) if decision.reference else ()
-            return Assignment(
-                detection=detection,
-                person_id=decision.person_id,
-                confidence=decision.confidence,
-                candidate_id=decision.candidate_id,
-                reference=decision.reference,
-                drops=drops,
-            )
-        if not decision.founds:
-            return Assignment(
-                detection=detection, person_id=None, candidate_id=decision.candidate_id
-            )
-        if detection.track_id is None:
-            return self._founded(detection, decision)
-        return self._founded_by_two(detection, (detection.camera_id, detection.track_id), decision)
+    def _same_face(self, detection: Detection) -> list[Detection]:
+        """The shots of its track that show the same face, of those that count most."""
+        if detection.track is None or not self._tracks[detection.track]:
+            return []
+        ranked = sorted(self._tracks[detection.track], key=_rank)
+        shots = [detection, *ranked[:MOST_SHOTS]]
+        vectors = np.stack([vector_of(shot) for shot in shots])
+        distance = self._identifier.rule.pair_distance(1)
+        alike = shots_alike(vectors, weights_of(shots), 0, distance)
+        return [shots[row] for row in alike if row > 0]
 
-    def _founded(self, detection: Detection, decision: Decision) -> Assignment:
-        person_id = new_person_id()
-        self._learnt(person_id, detection)
-        return Assignment(
-            detection=detection,
-            person_id=person_id,
-            candidate_id=decision.candidate_id,
-            founds=True,
-            reference=True,
+    # ---- Who it is -------------------------------------------------------------------------------
+
+    def _judge(self, detection: Detection, others: Sequence[Detection]) -> Decision:
+        """Who all of them are; `founds` where it is somebody new."""
+        shots = [detection, *others]
+        good = sum(described(shot)[1] for shot in shots)
+        decision = self._decision(shots, set())
+        said = self._said(others, detection.not_persons)
+        if said is not None:
+            confidence = decision.confidence if decision.person_id == said else None
+            return Decision(person_id=said, confidence=confidence)
+        own = self._own(others)
+        if own and decision.person_id not in self._identifier.settled:
+            return self._as_one(own, others, decision, self._decision(shots, own))
+        enough = good >= (1 if detection.track is None else 2)
+        return decision if enough or not decision.founds else replace(decision, reference=False)
+
+    def _decision(self, shots: Sequence[Detection], but: set[str]) -> Decision:
+        """What they say together, leaving some strangers out of account."""
+        apart = {other for one in but for other in self._identifier.others_of(one)}
+        vectors = np.stack([vector_of(shot) for shot in shots])
+        probe, spread = self._identifier.fused(vectors, weights_of(shots))
+        return self._identifier.decide(
+            probe,
+            spread=spread,
+            acceptable=any(described(shot)[1] for shot in shots),
+            excluded=persons_not_shown(shots) | but | apart,
         )
 
-    def _founded_by_two(self, detection: Detection, track: Track, decision: Decision) -> Assignment:
-        """A new person where the track has shown the same face well before."""
-        shots = self._waiting.setdefault(track, [])
-        partner = next((shot for shot in shots if self._is_same_face(shot, detection)), None)
-        if partner is None:
-            shots.append(detection)
-            return Assignment(
-                detection=detection,
-                person_id=None,
-                candidate_id=decision.candidate_id,
-                reason=ONE_SHOT,
-            )
-        shots.remove(partner)
-        assignment = self._founded(detection, decision)
-        self._learnt(str(assignment.person_id), partner)
-        if partner.id not in self._assignments:
-            return replace(assignment, companions=(partner.id,))
-        # Decided a moment ago, in this batch: the earlier shot founds the person after all.
-        self._assignments[partner.id] = replace(assignment, detection=partner)
-        return replace(assignment, founds=False)
+    def _said(self, others: Sequence[Detection], not_persons: Sequence[str]) -> str | None:
+        """Who they are by a person's word; where there are several words, by the best shot's."""
+        said = [self.ledger.owner_of(shot) for shot in others if self.ledger.is_said(shot)]
+        return next((one for one in said if one is not None and one not in not_persons), None)
 
-    def _tell_apart(self, assignment: Assignment) -> None:
-        """Whom a detection does not show, its stranger is not either."""
-        others, person_id = assignment.detection.not_persons, assignment.person_id
-        if others and person_id is not None and person_id in self._identifier.strangers:
-            self._identifier.tell_apart(person_id, others)
-            self.touched.update(others)
+    def _own(self, others: Sequence[Detection]) -> set[str]:
+        """The strangers who are known by these shots alone."""
+        ids = {shot.id for shot in others}
+        strangers = self._identifier.strangers
+        owners = {owner for shot in others if (owner := self.ledger.owner_of(shot)) in strangers}
+        return {
+            owner
+            for owner in owners
+            if owner is not None
+            and all(reference.id in ids for reference in strangers.references_of(owner))
+        }
 
-    def _is_same_face(self, one: Detection, other: Detection) -> bool:
-        distance = float(np.linalg.norm(_vector(one) - _vector(other)))
-        return distance <= self._identifier.rule.pair_distance(1)
+    def _as_one(
+        self,
+        own: set[str],
+        others: Sequence[Detection],
+        decision: Decision,
+        elsewhere: Decision,
+    ) -> Decision:
+        """Of whom the track has founded nobody is left but the first, who may be somebody else."""
+        first = min(
+            (shot for shot in others if self.ledger.owner_of(shot) in own),
+            key=lambda shot: (shot.captured_at, shot.id),
+        )
+        found = elsewhere if elsewhere.person_id in self._identifier.strangers else decision
+        into = str(found.person_id or self.ledger.owner_of(first))
+        for other in sorted(own - {into}):
+            if not self._identifier.are_apart(into, other):
+                self.ledger.becomes(other, into)
+        return replace(found, person_id=into, reference=decision.reference)
 
-    def _learnt(self, person_id: str, detection: Detection) -> tuple[str, ...]:
-        """Only strangers learn by themselves; the references that went for it."""
-        self.touched.add(person_id)
-        return self._identifier.learn(person_id, Reference(detection.id, _vector(detection)))
+    # ---- What comes of it ------------------------------------------------------------------------
+
+    def _assign(self, detection: Detection, decision: Decision) -> Assignment:
+        """Take down whose the new one is."""
+        acceptable = described(detection)[1]
+        person_id = self.ledger.found() if decision.founds else decision.person_id
+        one_shot = person_id is None and acceptable and detection.track is not None
+        stranger = decision.founds or person_id in self._identifier.strangers
+        assignment = Assignment(
+            detection=detection,
+            person_id=person_id,
+            confidence=decision.confidence,
+            candidate_id=decision.candidate_id,
+            reference=acceptable and stranger,
+            reason=ONE_SHOT if one_shot else None,
+        )
+        self.ledger.decided(assignment)
+        return assignment
+
+    def _follow(self, others: Sequence[Detection], assignment: Assignment) -> None:
+        """Let its track's earlier shots become the same person's, as far as people allow it."""
+        person_id = assignment.person_id
+        for shot in others:
+            owner = self.ledger.owner_of(shot)
+            if owner == person_id or self.ledger.is_said(shot):
+                continue
+            if person_id in shot.not_persons or self._is_kept_from(owner, person_id):
+                continue
+            self.ledger.follows(shot, assignment)
+
+    def _is_kept_from(self, stranger: str | None, other: str | None) -> bool:
+        """Whether a person has told a stranger apart from somebody."""
+        if stranger is None or other is None or stranger not in self._identifier.strangers:
+            return False
+        return self._identifier.are_apart(stranger, other)
 
 
-def described(detection: Detection) -> tuple[Embedding, bool]:
-    """A detection's vector, and whether its quality allows it to stand for somebody.
-
-    Raises
-    ------
-    ValueError
-        If it has none yet.
-    """
-    if detection.embedding is None or detection.quality is None:
-        raise ValueError(f"detection {detection.id} has no vector")
-    return detection.embedding, detection.quality.acceptable
+def weights_of(shots: Sequence[Detection]) -> Weights:
+    """What each shot counts for: the probability that its face is recognised, (M,)."""
+    measured = (shot.quality.probability if shot.quality else None for shot in shots)
+    weights = [_UNMEASURED if weight is None else weight for weight in measured]
+    return np.maximum(np.array(weights, np.float64), _LEAST_WEIGHT)
 
 
-def _vector(detection: Detection) -> Vector:
-    return described(detection)[0].vector
+def _rank(shot: Detection) -> tuple[bool, float, datetime, str]:
+    """What people have answered first, then the best; as `Detections.shots_of` sorts."""
+    probability = shot.quality.probability if shot.quality else None
+    missing = -1.0 if probability is None else probability
+    return not shot.confirmed, -missing, shot.captured_at, shot.id

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from usher.domain.geometry import Box
 
 Vector = NDArray[np.float32]
 """A face's embedding: float32, shape (128,) for dlib's network."""
+
+Track: TypeAlias = tuple[str, str]
+"""A face followed over frames, by its camera's id and the name that the detector gave it."""
 
 
 class DetectionStatus(StrEnum):
@@ -139,6 +142,11 @@ class Detection:
     candidate_id: str | None = None
     confirmed: bool = False
     not_persons: tuple[str, ...] = ()
+
+    @property
+    def track(self) -> Track | None:
+        """The track of which it is a shot, where its detector follows faces."""
+        return None if self.track_id is None else (self.camera_id, self.track_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

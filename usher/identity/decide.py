@@ -10,8 +10,9 @@ import numpy as np
 
 from usher.domain.records import Confidence, Person, PersonKind, Vector
 from usher.identity.calibrate import Calibration
-from usher.identity.gallery import Gallery, Match, Reference, unit
+from usher.identity.gallery import Gallery, Match, Reference, Scores, unit
 from usher.identity.rules import Rule
+from usher.identity.vectors import Vectors
 
 REFERENCES_OF_A_STRANGER = 10
 
@@ -120,7 +121,12 @@ class Identifier:
             self._others[other] |= {person_id}
 
     def decide(
-        self, probe: Vector, *, acceptable: bool, excluded: Collection[str] = ()
+        self,
+        probe: Vector,
+        *,
+        acceptable: bool,
+        excluded: Collection[str] = (),
+        spread: float = 0.0,
     ) -> Decision:
         """Decide who a face is.
 
@@ -132,13 +138,19 @@ class Identifier:
             Whether its quality allows it to found a person and to be a reference.
         excluded
             Whom it is known not to be.
+        spread
+            Where `probe` is of several shots: see `fused`.
         """
-        named = self._best_known(probe, excluded)
+        named = self._best_known(probe, excluded, spread)
         if named is not None and named.score >= self.calibration.threshold:
             return Decision(person_id=named.person_id, confidence=self.confidence(named.score))
         in_review = named is not None and named.score >= self.calibration.review
         candidate_id = named.person_id if named is not None and in_review else None
-        return self._stranger(probe, acceptable, excluded, candidate_id)
+        return self._stranger(probe, acceptable, excluded, candidate_id, spread)
+
+    def fused(self, vectors: Vectors, weights: Scores) -> tuple[Vector, float]:
+        """Several shots of one face as one probe, and their spread: see `Gallery.fused`."""
+        return self.settled.fused(vectors, weights)
 
     def strangers_accepted(self, score: float) -> float:
         """The share of strangers that reach a score among those who are settled."""
@@ -156,10 +168,10 @@ class Identifier:
         """Whether a person has said that these are two."""
         return other in self.others_of(one)
 
-    def _best_known(self, probe: Vector, excluded: Collection[str]) -> Match | None:
+    def _best_known(self, probe: Vector, excluded: Collection[str], spread: float) -> Match | None:
         """The best of those who are settled, but nobody when it is more like one told apart."""
         aside = set(excluded)
-        while (match := self.settled.best(probe, aside)) is not None:
+        while (match := self.settled.best(probe, aside, spread=spread)) is not None:
             own = self.settled.similarity(probe, match.person_id)
             rejected = self._others.get(match.person_id, ())
             if not any(self.strangers.similarity(probe, one) > own for one in rejected):
@@ -173,8 +185,9 @@ class Identifier:
         acceptable: bool,
         excluded: Collection[str],
         candidate_id: str | None,
+        spread: float,
     ) -> Decision:
-        match = self.strangers.best(probe, excluded)
+        match = self.strangers.best(probe, excluded, spread=spread)
         if match is None or match.score < self.rule.link(self.strangers, acceptable=acceptable):
             return Decision(candidate_id=candidate_id, reference=acceptable)
         accepted = self.rule.strangers_accepted(match.score, self.strangers)

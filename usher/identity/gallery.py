@@ -23,6 +23,10 @@ WEIGHT = 0.2
 RIVALS = 2
 PLAIN = 0.82
 """The cosine that stands in for a rival where there are too few persons to have one."""
+STEADINESS = 1 / 3
+"""How much better several shots fit than each of them: 0 would be their mean score, 1 the score of
+the direction of their mean. So the score that a given share of strangers reaches is about the same
+for one shot and for several (docs/identity.md)."""
 CANDIDATES = 8
 """As many of the nearest compete for a face."""
 _BATCH = 4096
@@ -70,8 +74,30 @@ class Gallery(Protocol):
 
     def references_of(self, person_id: str) -> tuple[Reference, ...]: ...
 
-    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
-        """Whom a face fits best, but nobody who is `excluded`; None where there is nobody."""
+    def best(
+        self, probe: Vector, excluded: Collection[str] = (), *, spread: float = 0.0
+    ) -> Match | None:
+        """Whom a face fits best, but nobody who is `excluded`; None where there is nobody.
+
+        `probe` and `spread` may be what `fused` says of several shots of it.
+        """
+        ...
+
+    def fused(self, vectors: Vectors, weights: Scores) -> tuple[Vector, float]:
+        """What several shots of one face are together: their weighted mean, and their spread.
+
+        Parameters
+        ----------
+        vectors
+            float32, (M, D).
+        weights
+            (M,), above 0.
+
+        Returns
+        -------
+        tuple
+            float32, (D,), and the mean squared distance from it; 0 for one shot.
+        """
         ...
 
     def similarity(self, probe: Vector, person_id: str) -> float:
@@ -156,10 +182,16 @@ class TemplateGallery:
             return -1.0
         return float(_exactly(self._index.vector(row)) @ _exactly(unit(probe)))
 
-    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
+    def fused(self, vectors: Vectors, weights: Scores) -> tuple[Vector, float]:
+        return _mean_and_spread(unit(vectors), weights)
+
+    def best(
+        self, probe: Vector, excluded: Collection[str] = (), *, spread: float = 0.0
+    ) -> Match | None:
         """Whom a face stands out for most: only the eight nearest compete.
 
         One pass over the templates, and one more where somebody has changed since the last.
+        Several shots score like a vector a little shorter than 1, the more they differ.
         """
         if not self._rows:
             return None
@@ -170,7 +202,7 @@ class TemplateGallery:
             rows = rows[[row not in left_aside for row in rows.tolist()]]
         if not len(rows):
             return None
-        near = _exactly(self._index.vectors(rows)) @ _exactly(probe)
+        near = length_of(spread) * (_exactly(self._index.vectors(rows)) @ _exactly(probe))
         scores = near - WEIGHT * mean_of_best_others(near[None])[0]
         scores = scores[:CANDIDATES] - WEIGHT * self._crowd_cosines(rows[:CANDIDATES])
         ranked = zip((-scores).tolist(), (self._persons[row] for row in rows), strict=False)
@@ -231,6 +263,20 @@ class TemplateGallery:
         self._likest.note(row, empty=True)
         self._count -= len(self._ids.pop(person_id))
         self._several.pop(person_id, None)
+
+
+def length_of(spread: float) -> float:
+    """How long the vector of several shots counts, of which each has the length 1."""
+    return float(max(1 - spread, 0.0) ** ((1 - STEADINESS) / 2))
+
+
+def _mean_and_spread(vectors: Vectors, weights: Scores) -> tuple[Vector, float]:
+    if len(vectors) == 1:
+        return vectors[0], 0.0
+    exact, shares = _exactly(vectors), weights / weights.sum()
+    mean = shares @ exact
+    spread = float(shares @ np.square(exact - mean).sum(axis=1))
+    return mean.astype(np.float32), spread
 
 
 def mean_of_best_others(cosines: Scores) -> Scores:
@@ -330,14 +376,20 @@ class NearestGallery:
         vectors = self._index.vectors(rows)[:, :-1]
         return tuple(map(Reference, self._ids.get(person_id, ()), vectors))
 
-    def best(self, probe: Vector, excluded: Collection[str] = ()) -> Match | None:
-        """The person of the nearest reference."""
+    def fused(self, vectors: Vectors, weights: Scores) -> tuple[Vector, float]:
+        return _mean_and_spread(vectors, weights)
+
+    def best(
+        self, probe: Vector, excluded: Collection[str] = (), *, spread: float = 0.0
+    ) -> Match | None:
+        """The person of the nearest reference; several shots count as farther, the more they
+        differ."""
         if not self._owners:
             return None
         left_aside = sum(len(self._rows.get(one, ())) for one in excluded)
         rows, _ = self._index.best(np.append(probe, np.float32(1)), CANDIDATES + left_aside)
         scored = [
-            Match(self._owners[row], -_distance(self._index.vector(row)[:-1], probe))
+            Match(self._owners[row], -_distance(self._index.vector(row)[:-1], probe, spread))
             for row in rows.tolist()
             if self._owners[row] not in excluded
         ]
@@ -356,5 +408,6 @@ class NearestGallery:
         return row
 
 
-def _distance(one: Vector, other: Vector) -> float:
-    return float(np.linalg.norm(one.astype(np.float64) - other))
+def _distance(one: Vector, other: Vector, spread: float = 0.0) -> float:
+    squared = np.square(_exactly(one) - other).sum() + (1 - STEADINESS) * spread
+    return float(np.sqrt(squared))

@@ -13,7 +13,7 @@ from usher.domain.errors import Conflict, NotFound
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id
-from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding, Vector
+from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding, Track, Vector
 from usher.storage.database import Database
 from usher.storage.documents import (
     Document,
@@ -33,6 +33,7 @@ _CAPTURE = [("captured_at", 1), ("_id", 1)]
 _BY_STATUS = [("status", 1), *_CAPTURE]
 """The index that gives what has a status in order of capture."""
 _BY_TRACK = [("camera_id", 1), ("track_id", 1)]
+_FINISHED = (DetectionStatus.CLASSIFIED, DetectionStatus.UNIDENTIFIABLE)
 _FEW = 100
 """The detections of so many persons are looked up and sorted; of more, all are gone through."""
 _BATCH = 2000
@@ -374,23 +375,43 @@ class Detections:
         """What is nobody's and has a vector of that model, in order of capture."""
         return self._sightings(model, DetectionStatus.UNIDENTIFIABLE, {}, _BY_STATUS)
 
-    async def earlier_shots(
-        self, camera_id: str, track_id: str, *, before: datetime
-    ) -> list[Detection]:
-        """Good shots of a track that could not be identified, in order of capture."""
-        found = self._detections.find(
-            {
-                "camera_id": camera_id,
-                "track_id": track_id,
-                "status": DetectionStatus.UNIDENTIFIABLE,
-                "quality.acceptable": True,
-                "confirmed": {"$ne": True},
-                "captured_at": {"$lt": before},
-            },
-            hint=_BY_TRACK,
+    async def shots_of(
+        self, model: str, tracks: Collection[Track], *, limit: int
+    ) -> dict[Track, list[Detection]]:
+        """The finished shots of tracks with a vector of that model, in order of capture.
+
+        Parameters
+        ----------
+        limit
+            Of a track with more, so many are given: the best, and those that people have answered
+            before all.
+        """
+        if not tracks:
+            return {}
+        cameras, names = (sorted(set(parts)) for parts in zip(*tracks, strict=True))
+        best = {"confirmed": -1, "quality.probability": -1, **dict(_CAPTURE)}
+        found = await self._detections.aggregate(
+            [
+                {
+                    "$match": {
+                        "camera_id": {"$in": cameras},
+                        "track_id": {"$in": names},
+                        "status": {"$in": list(_FINISHED)},
+                        "embedding.model": model,
+                    }
+                },
+                {
+                    "$group": {
+                        "_id": {"camera": "$camera_id", "track": "$track_id"},
+                        "shots": {"$topN": {"n": limit, "sortBy": best, "output": "$$ROOT"}},
+                    }
+                },
+            ],
+            hint=dict(_BY_TRACK),
         )
-        documents = await found.sort(_CAPTURE).to_list()
-        return [detection_from_document(document) for document in documents]
+        rows = {(row["_id"]["camera"], row["_id"]["track"]): row["shots"] async for row in found}
+        # Cameras may use the same name for a track: what nobody asked for is left out.
+        return {track: _in_order(rows[track]) for track in tracks if track in rows}
 
     async def _sightings(
         self,
@@ -416,6 +437,11 @@ class Detections:
     async def crops_in_use(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some detection holds."""
         return set(await self._detections.distinct("crop", {"crop": {"$in": list(keys)}}))
+
+
+def _in_order(documents: Sequence[Document]) -> list[Detection]:
+    detections = map(detection_from_document, documents)
+    return sorted(detections, key=lambda item: (item.captured_at, item.id))
 
 
 def _sighting(document: Document) -> Sighting:

@@ -18,7 +18,7 @@ from usher.storage.journal import USHER
 from usher.storage.leases import Lease, Leases
 from usher.storage.merging import Merge
 from usher.storage.people import People
-from usher.storage.redecisions import Redecisions
+from usher.storage.redecisions import Redecisions, persons_in
 from usher.storage.references import reference_of
 from usher.storage.versions import gallery_version, raise_version
 from usher.storage.visits import Arrival, Visits
@@ -61,9 +61,25 @@ class Identity:
         return await gallery_version(self._database)
 
     async def commit(
-        self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
+        self,
+        assignments: Sequence[Assignment],
+        *,
+        lease: Lease,
+        lease_s: float,
+        version: int,
+        following_shots: Sequence[Assignment] = (),
+        merges: Sequence[tuple[str, str]] = (),
     ) -> int:
         """Write decisions, their persons, visits and alert intents: all or nothing.
+
+        Parameters
+        ----------
+        following_shots
+            What becomes of finished detections that go the way of later shots of their tracks: as
+            in `redecide`, but they may have been anybody's.
+        merges
+            Strangers who turn out to be another, as pairs of who stays and who goes. They are
+            merged first, so that a visit which has begun goes on and is no second alert.
 
         Returns
         -------
@@ -78,9 +94,11 @@ class Identity:
             taken. Nothing is written.
         """
 
-        return await self._fenced(
-            lease, lease_s, lambda session: self._commit(assignments, version, session)
-        )
+        async def work(session: Session) -> int:
+            merged = await self._merged(merges, version, session)
+            return await self._commit(assignments, following_shots, merged, session)
+
+        return await self._fenced(lease, lease_s, work)
 
     async def redecide(
         self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
@@ -168,14 +186,29 @@ class Identity:
 
     # ---- First decisions -------------------------------------------------------------------------
 
+    async def _merged(
+        self, merges: Sequence[tuple[str, str]], version: int, session: Session
+    ) -> int:
+        """Merge strangers, one after the other; the gallery's new version."""
+        for into, other in merges:
+            await self._check_alike([into, other], session)
+            merge = Merge(self._database, into, [other], actor=USHER)
+            version = (await merge.finish(session, expected=version))[1]
+        return version
+
     async def _commit(
-        self, assignments: Sequence[Assignment], version: int, session: Session
+        self,
+        assignments: Sequence[Assignment],
+        following_shots: Sequence[Assignment],
+        version: int,
+        session: Session,
     ) -> int:
         settled = await self._settled(assignments, session)
-        touched = set(chain.from_iterable(_touched(item) for item in settled))
+        followed = persons_in(following_shots)
+        touched = followed.union(*(_touched(item) for item in settled))
         following = await raise_version(self._database, session, persons=touched, expected=version)
-        await found_strangers(self._database, assignments, session)
-        persons = {item.person_id for item in settled}
+        await found_strangers(self._database, [*assignments, *following_shots], session)
+        persons = followed | {item.person_id for item in settled}
         strangers = await self._people.strangers_among(persons, session)
         visit_ids = await self._visits.join(
             [Arrival(item.person_id, item.detections) for item in settled],
@@ -193,6 +226,9 @@ class Identity:
         ]
         nobodys = [_unidentifiable(item) for item in assignments if item.person_id is None]
         await self._finish([*chain.from_iterable(finished), *nobodys], session)
+        if following_shots:
+            # Last: an earlier shot joins the visit that a new one has begun, and alerts nobody.
+            await self._redecisions.write(following_shots, strangers, following, session)
         return following
 
     async def _settled(self, assignments: Sequence[Assignment], session: Session) -> list[_Settled]:

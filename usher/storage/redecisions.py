@@ -37,26 +37,59 @@ class Redecisions:
 
     async def make(self, assignments: Sequence[Assignment], version: int, session: Session) -> int:
         """Write them as `usher.storage.identity` promises; the gallery's new version."""
-        both = ((item.person_id, item.detection.person_id) for item in assignments)
-        persons = {id_ for id_ in chain.from_iterable(both) if id_ is not None}
+        persons = persons_in(assignments)
         following = await raise_version(self._database, session, persons=persons, expected=version)
         present = await self._present(assignments, session)
         await found_strangers(self._database, assignments, session)
         strangers = await self._people.strangers_among(persons, session)
         _check_are_strangers(assignments, strangers)
+        await self._write(assignments, present, strangers, following, session)
+        return following
+
+    async def write(
+        self,
+        assignments: Sequence[Assignment],
+        strangers: Collection[str],
+        following: int,
+        session: Session,
+    ) -> None:
+        """Write them, whosoever the detections were, when all persons are there.
+
+        Parameters
+        ----------
+        strangers
+            Those of the persons who are.
+        following
+            The gallery's version, which has been raised for this.
+
+        Raises
+        ------
+        LeaseLost
+            If a detection is no longer as it was.
+        """
+        present = await self._present(assignments, session)
+        await self._write(assignments, present, strangers, following, session)
+
+    async def _write(
+        self,
+        assignments: Sequence[Assignment],
+        present: Mapping[str, Detection],
+        strangers: Collection[str],
+        following: int,
+        session: Session,
+    ) -> None:
         staying = [item for item in assignments if item.person_id == item.detection.person_id]
         await self._move(staying, present, _entry(None, staying), session)
         entries = []
         for target, group in _by_target(assignments).items():
             entry = _entry(target, group)
             await self._move(group, present, entry, session)
-            if target in strangers:
+            if target is not None and target in strangers:
                 await self._keep_apart(target, group, present, entry, session)
             entries.append(entry)
         await self._remove_emptied(entries, session)
         for entry in entries:
             await self._journal.write(entry, following, session)
-        return following
 
     async def _present(
         self, assignments: Sequence[Assignment], session: Session
@@ -117,6 +150,12 @@ class Redecisions:
                 if gone["_id"] in entry.persons:
                     entry.removes("persons", gone)
                     entry.reconciled = [*entry.reconciled, *pairs]
+
+
+def persons_in(assignments: Sequence[Assignment]) -> set[str]:
+    """Whose the detections were, and whose they become."""
+    both = ((item.person_id, item.detection.person_id) for item in assignments)
+    return {id_ for id_ in chain.from_iterable(both) if id_ is not None}
 
 
 def _by_target(assignments: Sequence[Assignment]) -> dict[str | None, list[Assignment]]:

@@ -106,7 +106,7 @@ def test_batch_keeps_a_stranger_apart_when_it_was_said_not_to_be_somebody(
     batch = Batch(identifier, {})
     (rejected,) = batch.decide([seen(probe, 1, not_persons=("p-1",))])
     assert rejected.founds
-    assert batch.touched == {rejected.person_id, "p-1"}
+    assert batch.ledger.touched == {rejected.person_id, "p-1"}
     assert identifier.are_apart(str(rejected.person_id), "p-1")
     # Seen again it is the stranger, whatever the likeness.
     (again,) = Batch(identifier, {}).decide([seen(probe, 2)])

@@ -57,15 +57,21 @@ async def people_of(
     start: Start,
     crops: Sequence[str],
     *,
+    tracks: Sequence[str] | None = None,
     workers: int,
     kill_after: int | None = None,
     within_s: float,
 ) -> set[frozenset[int]]:
-    """The partition that so many workers make of the crops, before and after a second look."""
+    """The partition that so many workers make of the crops, before and after a second look.
+
+    `tracks` names the track of each, where faces are followed.
+    """
     for name in COLLECTIONS:
         await backlog.database[name].delete_many({})
     await prepare(backlog.database)
-    await backlog.add(*(backlog.new(None, crop=crop) for crop in crops))
+    names = tracks or [None] * len(crops)
+    named = zip(crops, names, strict=True)
+    await backlog.add(*(backlog.new(None, crop=crop, track_id=name) for crop, name in named))
     at_work = [start(program="crowd") for _ in range(workers)]
     killer = Killer(backlog, start, at_work)
     killing = asyncio.create_task(killer.run(after=kill_after or len(crops)))
@@ -94,6 +100,34 @@ async def test_people_are_the_same_when_three_workers_are_killed_and_when_one_li
     three = await people_of(backlog, start, crops, workers=3, kill_after=50, within_s=180)
     assert 60 < len(one) < 250
     assert three == one
+
+
+def walks(backlog: Backlog, count: int) -> tuple[list[str], list[str]]:
+    """The crops of so many walks of up to four shots each, two at a time, and their tracks."""
+    chance = np.random.default_rng(6)
+    crops, tracks = [], []
+    for pair in range(count // 2):
+        persons = (chance.pareto(1.0, 2) * 20).astype(int) % PEOPLE
+        for shot in range(int(chance.integers(1, 5))):
+            for side, who in enumerate(persons.tolist()):
+                crops.append(backlog.crops.put(portrait(who, 1000 * shot + 2 * pair + side)))
+                tracks.append(f"{pair}-{side}")
+    return crops, tracks
+
+
+async def test_people_of_tracks_are_the_same_when_one_two_or_four_work(
+    backlog: Backlog, start: Start
+) -> None:
+    crops, tracks = walks(backlog, 80)
+    one, two, four = [
+        await people_of(
+            backlog, start, crops, tracks=tracks, workers=count, kill_after=after, within_s=180
+        )
+        for count, after in ((1, None), (2, 40), (4, 40))
+    ]
+    assert 20 < len(one) < 75
+    assert two == one
+    assert four == one
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.storage.house import House
+from tests.unit.storage.house import BOSS, House
 from tests.unit.storage.making import GOOD, MODEL, POOR, detection, embedded, embedding
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
@@ -402,19 +403,37 @@ class TestSightings:
         found = [item async for item in house.detections.unidentifiable(MODEL)]
         assert [(item.id, item.acceptable) for item in found] == [(poor.id, False)]
 
-    async def test_earlier_shots_are_those_of_the_track_that_nobody_was_found_for(
+    async def test_shots_are_the_finished_ones_of_the_tracks_that_were_asked_for(
         self, house: House
     ) -> None:
         second, first = [await house.left_over(n, track_id="t") for n in (2, 1)]
-        await house.left_over(0, track_id="t", quality=POOR)
+        known = await house.stranger("p-1", 3, track_id="t")
+        others = await house.left_over(1, track_id="u", camera_id="yard")
         await house.left_over(1, track_id="t", camera_id="yard")
         await house.left_over(1, track_id="u")
-        await house.left_over(3, track_id="t")
-        await house.stranger("p-1", 1, track_id="t")
-        now = detection(3).captured_at
-        found = await house.detections.earlier_shots("door", "t", before=now)
-        assert [item.id for item in found] == [first.id, second.id]
-        assert found[0].embedding is not None
+        await house.left_over(0, track_id="t", embedding=embedding(1.0, model="old"))
+        face = await house.left_over(0, track_id="t")
+        await house.corrections.correct(face.id, None, actor=BOSS)
+        await house.detections.insert(embedded(4, track_id="t"))
+        asked = {("door", "t"), ("yard", "u"), ("yard", "v")}
+        found = await house.detections.shots_of(MODEL, asked, limit=9)
+        ids = {track: [item.id for item in shots] for track, shots in found.items()}
+        assert ids == {("door", "t"): [first.id, second.id, known.id], ("yard", "u"): [others.id]}
+        assert found["door", "t"][0].embedding is not None
+        assert await house.detections.shots_of(MODEL, set(), limit=9) == {}
+
+    async def test_shots_are_the_best_and_the_answered_when_a_track_has_many(
+        self, house: House
+    ) -> None:
+        shots = [
+            await house.left_over(n, track_id="t", quality=replace(GOOD, probability=probability))
+            for n, probability in enumerate((0.5, 0.9, None, 0.7, 0.1))
+        ]
+        person = await house.stranger("p-1", 9)
+        await house.corrections.correct(shots[4].id, person.person_id, actor=BOSS)
+        found = await house.detections.shots_of(MODEL, {("door", "t")}, limit=3)
+        best = [shots[place].id for place in (1, 3, 4)]
+        assert [item.id for item in found["door", "t"]] == best
 
     async def test_detections_of_ids_come_in_order_of_capture_when_some_are_gone(
         self, house: House
