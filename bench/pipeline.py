@@ -47,7 +47,7 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.detector.crops import make_upload
+from services.detector import crops
 from services.detector.sources import Frame
 from usher.client import UsherClient
 from usher.domain.face import DetectedFace
@@ -239,13 +239,13 @@ def supply_of(folder: Path, *, runs: int) -> Supply:
 def cut(path: Path) -> Crop:
     """A photograph of LFW as the detector cuts it."""
     photo_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=1_000_000)
-    upload = make_upload(
+    upload = crops.cut(
         Frame(photo_rgb, 0, utc_now()),
         DetectedFace(_LFW_FACE, score=1.0),
-        face_index=0,
+        number=0,
         camera_id="bench",
         margin=_MARGIN,
-    )
+    ).upload()
     return Crop(upload.image, upload.metadata)
 
 

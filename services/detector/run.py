@@ -70,10 +70,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """The objects that one run needs, and in `closing` how they are let go of."""
+    """The objects that one run needs.
+
+    `before` are the spool's books as they were found; `closing` lets everything go.
+    """
 
     watches: Sequence[Watch]
     spool: Spool
+    before: SpoolCounts
     uploader: Uploader
     reporter: Reporter
     closing: ExitStack
@@ -119,6 +123,7 @@ def build(
     with ExitStack() as closing:
         spool = Spool(_spool_file(config, data), _limits(config))
         closing.callback(spool.close)
+        before = spool.books()
 
         def client(timeout_s: float = 10.0) -> UsherClient:
             return UsherClient(config.api_url, key, timeout_s=timeout_s, ca_file=ca_file)
@@ -138,7 +143,7 @@ def build(
             closing.callback(Preview(watches, config.preview_port).close)
         reporter = Reporter(lambda: client(_REPORT_TIMEOUT_S), lambda: _statuses(watches, spool))
         closing.callback(reporter.close)
-        return Detection(watches, spool, uploader, reporter, closing.pop_all(), stop)
+        return Detection(watches, spool, before, uploader, reporter, closing.pop_all(), stop)
 
 
 def run(detection: Detection) -> Summary:
@@ -158,7 +163,6 @@ def run(detection: Detection) -> Summary:
     NotAuthenticated, PermissionDenied
         If all has ended and the API does not let this key upload.
     """
-    before = detection.spool.books()
     with detection.closing:
         for watch in detection.watches:
             watch.start()
@@ -168,7 +172,7 @@ def run(detection: Detection) -> Summary:
             watch.join()
         detection.uploader.wait_empty()
         detection.uploader.close(_GRACE_S if detection.stop.is_set() else 0.0)
-        summary = _summary(detection, before)
+        summary = _summary(detection)
     log.info("finished", **asdict(summary))
     failures = [watch.failure for watch in detection.watches if watch.failure]
     if failures:
@@ -233,8 +237,8 @@ def _statuses(watches: Sequence[Watch], spool: Spool) -> list[CameraStatus]:
     return [watch.status(books) for watch in watches]
 
 
-def _summary(detection: Detection, before: SpoolCounts) -> Summary:
-    books = detection.spool.books()
+def _summary(detection: Detection) -> Summary:
+    books, before = detection.spool.books(), detection.before
     return Summary(
         frames=sum(watch.camera.tally.frames for watch in detection.watches),
         tracks=sum(watch.camera.tally.tracks for watch in detection.watches),

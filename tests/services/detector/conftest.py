@@ -34,6 +34,8 @@ class FakeApi:
         Of each key the metadata and the image.
     requests
         The key of every upload, in order, whatever was answered.
+    reports
+        Each camera's reported states, in order.
     is_ready
         Whether it says so when it is asked.
     """
@@ -42,6 +44,7 @@ class FakeApi:
     script: list[Answer] = field(default_factory=list)
     stored: dict[str, tuple[DetectionMetadata, bytes]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    reports: list[tuple[str, str]] = field(default_factory=list)
     on_request: Callable[[], object] = lambda: None
     is_ready: bool = True
 
@@ -66,6 +69,11 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/report"):
+                report = json.loads(_parts(self.headers["Content-Type"], body)["report"])
+                api.reports.append((self.path.split("/")[-2], report["state"]))
+                self._send((204, {}, b""))
+                return
             key = self.headers[IDEMPOTENCY_HEADER]
             api.requests.append(key)
             api.on_request()

@@ -215,7 +215,7 @@ def test_a_frame_that_cannot_be_searched_stops_nothing() -> None:
 
 
 def test_memory_does_not_grow_with_tracks_that_have_ended() -> None:
-    visits = ([room((300, 100))] * 5 + [room()] * 30) * 8
+    visits = ([room()] * 30 + [room((300, 100))] * 5) * 8
     camera, _ = watched(Pictures(visits), Finder())
     assert camera.tally.tracks == 8
     assert camera._shots == {}

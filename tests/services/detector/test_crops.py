@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detector.crops import MAX_SIDE_PX, Upload, make_upload
+from services.detector.crops import MAX_SIDE_PX, Upload, cut
 from services.detector.sources import Frame
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
@@ -25,8 +25,8 @@ def frame_of(width: int, height: int) -> Frame:
 
 def upload_of(frame: Frame, box: Box, **options: object) -> Upload:
     face = DetectedFace(box, 1.5)
-    named = {"face_index": 0, "camera_id": "door", "margin": 0.5, **options}
-    return make_upload(frame, face, **named)  # type: ignore[arg-type]
+    named = {"number": 0, "camera_id": "door", "margin": 0.5, **options}
+    return cut(frame, face, **named).upload()  # type: ignore[arg-type]
 
 
 def pixels(upload: Upload) -> RgbImage:
@@ -100,7 +100,7 @@ def test_key_differs_with_everything_that_makes_another_detection() -> None:
     frame, box = frame_of(640, 480), Box(200, 100, 300, 180)
     uploads = [
         upload_of(frame, box),
-        upload_of(frame, box, face_index=1),
+        upload_of(frame, box, number=1),
         upload_of(frame, box, camera_id="yard"),
         upload_of(replace(frame, index=8), box),
         upload_of(replace(frame, origin="other"), box),
