@@ -111,7 +111,9 @@ def test_detect_stores_nothing_twice_when_it_was_killed_and_runs_again(
     status, records, _ = detect(*arguments).ended()
     assert status == 0
     assert records[-1]["refused"] == 0  # the API refuses a key with another body
-    assert len(api.stored) == records[-1]["uploaded"]
+    assert records[-1]["waiting"] == 0
+    # What the first run left is delivered, too; it may meet itself again in the file.
+    assert len(api.stored) <= records[-1]["uploaded"]
     assert before.items() <= api.stored.items()
 
 
@@ -148,7 +150,7 @@ def test_detect_ends_in_a_few_seconds_when_it_is_stopped_and_the_api_is_away(
     assert status == 0
     summary = records[-1]
     assert summary["event"] == "finished"
-    assert summary["faces"] == summary["dropped"] > 0
+    assert summary["faces"] == summary["waiting"] > 0
 
 
 def test_detect_waits_for_the_api_and_loses_nothing_of_a_file(
@@ -158,7 +160,8 @@ def test_detect_waits_for_the_api_and_loses_nothing_of_a_file(
     running = detect(*of_desk(clip, api))
     status, records, _ = running.ended()
     assert status == 0
-    assert [record["event"] for record in records].count("upload_delayed") == 2
+    # Several are in flight: two that fail together are one failure of the API.
+    assert 1 <= [record["event"] for record in records].count("upload_delayed") <= 2
     assert records[-1]["uploaded"] == records[-1]["faces"]
 
 
