@@ -388,7 +388,9 @@ def test_close_leaves_in_the_spool_what_could_not_be_delivered(
     uploader = uploader_to(f"http://127.0.0.1:{closed_port}", in_flight=4)
     with capture_logs():
         uploader.close(grace_s=0.1)
-    assert not any(thread.is_alive() for thread in uploader._threads)
+    for thread in uploader._threads:
+        thread.join(30)
+        assert not thread.is_alive()
     spool.close()
     spool = Spool(tmp_path / "spool" / "crops.db", SpoolLimits())
     assert spool.books().pending == 5
