@@ -4,6 +4,7 @@ import { useSession } from "./api/queries";
 import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
+import { CamerasPage } from "./pages/CamerasPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
 import { LivePage } from "./pages/LivePage";
@@ -42,6 +43,7 @@ export function App() {
         <Route path="review" element={<ReviewPage />} />
         <Route path="identity" element={<IdentityPage />} />
         <Route path="alerts" element={<AlertsPage />} />
+        <Route path="cameras" element={<CamerasPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

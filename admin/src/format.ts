@@ -9,9 +9,11 @@ const DAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", m
 const SHORT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const NUMBER = new Intl.NumberFormat(LOCALE);
+const RATE = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 /** The time of day: "14:32". */
 export const clockTime = (iso: string) => CLOCK.format(new Date(iso));
@@ -40,6 +42,30 @@ export function ago(iso: string): string {
   if (age < HOUR_MS) return RELATIVE.format(-Math.floor(age / MINUTE_MS), "minute");
   if (age < 24 * HOUR_MS) return RELATIVE.format(-Math.floor(age / HOUR_MS), "hour");
   return SHORT.format(new Date(iso));
+}
+
+/** "5 minutes", "3 hours", "2 days": how long something has been so; nothing in the first minute. */
+export function duration(iso: string): string | undefined {
+  const age = Date.now() - Date.parse(iso);
+  if (age < MINUTE_MS) return undefined;
+  if (age < HOUR_MS) return count(Math.floor(age / MINUTE_MS), "minute");
+  if (age < 2 * DAY_MS) return count(Math.floor(age / HOUR_MS), "hour");
+  return count(Math.floor(age / DAY_MS), "day");
+}
+
+/** "14.9", "6": a rate, no more exact than one reads it. */
+export const rate = (number: number) => RATE.format(number);
+
+/** "120 kB", "3.4 MB". */
+export function bytes(number: number): string {
+  if (number < 1_000_000) return `${NUMBER.format(Math.ceil(number / 1000))} kB`;
+  return `${RATE.format(number / 1_000_000)} MB`;
+}
+
+/** "9:41": minutes and seconds that are left until then. */
+export function timeLeft(iso: string): string {
+  const left = Math.max(0, Math.ceil((Date.parse(iso) - Date.now()) / 1000));
+  return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
 }
 
 /** "1 sighting", "12 sightings". */

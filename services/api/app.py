@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 
 from services.api.dependencies import READERS
 from services.api.errors import handle_errors
@@ -27,7 +28,7 @@ from services.api.routes import (
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
-from usher import __version__
+from usher import __version__, wire
 from usher.settings import Settings
 from usher.storage.database import Database
 from usher.wire import API_PREFIX
@@ -91,5 +92,11 @@ def _version_1() -> APIRouter:
 
 
 def describe(router: APIRouter) -> dict[str, object]:
-    """The OpenAPI document of version 1."""
-    return get_openapi(title="Usher", version=__version__, routes=router.routes)
+    """The OpenAPI document of version 1, also of what comes as text within a form."""
+    document = get_openapi(title="Usher", version=__version__, routes=router.routes)
+    _, in_forms = models_json_schema(
+        [(wire.DetectionMetadata, "validation"), (wire.CameraReport, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+    document["components"]["schemas"].update(in_forms["$defs"])
+    return document

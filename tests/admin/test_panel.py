@@ -225,7 +225,17 @@ async def test_device_key_is_shown_once(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/people", "/people?kind=unknown", "/review", "/alerts", "/identity", "/devices"]
+    "path",
+    [
+        "/",
+        "/people",
+        "/people?kind=unknown",
+        "/review",
+        "/alerts",
+        "/identity",
+        "/cameras",
+        "/devices",
+    ],
 )
 async def test_page_fits_a_phone(
     page: Page, running_system: RunningSystem, test_data: Path, path: str

@@ -153,11 +153,19 @@ export const listAlerts = (filter: AlertFilter, cursor?: string) =>
 export const listCameras = (cursor?: string) => get<T.Page<T.Camera>>("/cameras", { cursor });
 export const updateCamera = (id: string, update: T.CameraUpdate) =>
   send<T.Camera>("PATCH", `/cameras/${segment(id)}`, update);
+export const removeCamera = (id: string) => send<void>("DELETE", `/cameras/${segment(id)}`);
+/** The camera's last picture; another address for each, so that the browser fetches a new one. */
+export const cameraFrame = ({ id, frame_at: at }: T.Camera) =>
+  `${API}/cameras/${segment(id)}/frame?at=${encodeURIComponent(at ?? "")}`;
 
 export const listDevices = (cursor?: string) => get<T.Page<T.Device>>("/devices", { cursor });
 export const createDevice = (device: T.DeviceCreate) =>
   send<T.DeviceCreated>("POST", "/devices", device);
 export const removeDevice = (id: string) => send<void>("DELETE", `/devices/${segment(id)}`);
+
+export const createPairingCode = (name: string) =>
+  send<T.PairingCodeCreated>("POST", "/pairing-codes", { name });
+export const getPairingCode = (id: string) => get<T.PairingCode>(`/pairing-codes/${segment(id)}`);
 
 export const getStats = (since: string) => get<T.Stats>("/stats", { since });
 

@@ -74,6 +74,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
   const refetchIdentitySoon = throttle(() => {
     void queryClient.invalidateQueries({ queryKey: ["identity"] });
   });
+  const refetchCameras = () => void queryClient.invalidateQueries({ queryKey: ["cameras"] });
   const refetchSoon = throttle(() => refetchAll(queryClient));
 
   source.addEventListener("detection", (event) => {
@@ -97,6 +98,8 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     void queryClient.resetQueries({ queryKey: ["person", id] });
     refetchSoon();
   });
+  source.addEventListener("camera", refetchCameras);
+  source.addEventListener("camera_removed", refetchCameras);
   source.addEventListener("alert", (event) => {
     const alert: Alert = JSON.parse(event.data);
     placeInLists(queryClient, "alerts", alert, hasStatus);

@@ -14,7 +14,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import * as client from "./client";
-import type { Detection, Page } from "./types";
+import type { Detection, Page, PairingCode, Role } from "./types";
 
 export const SESSION = ["session"];
 
@@ -96,9 +96,14 @@ export function useSession() {
   });
 }
 
-function usePages<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Promise<Page<Item>>) {
+function usePages<Item>(
+  queryKey: unknown[],
+  fetchPage: (cursor?: string) => Promise<Page<Item>>,
+  refetchInterval: number | false = false,
+) {
   return useInfiniteQuery({
     queryKey,
+    refetchInterval,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
@@ -165,7 +170,26 @@ export const useIdentityStats = () =>
 export const useAlerts = (filter: client.AlertFilter) =>
   usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
 
-export const useCameras = () => usePages(["cameras"], client.listCameras);
+/** The cameras; with an interval read again while the page is visible: they go offline silently. */
+export const useCameras = (refetchInterval: number | false = false) =>
+  usePages(["cameras"], client.listCameras, refetchInterval);
+
+/** What became of a pairing code; asked for until a device has used it or it has expired. */
+export const usePairingCode = (code: PairingCode) =>
+  useQuery({
+    queryKey: ["pairing", code.id],
+    queryFn: () => client.getPairingCode(code.id),
+    initialData: code,
+    initialDataUpdatedAt: 0,
+    refetchInterval: ({ state: { data } }) =>
+      data?.device_id || Date.parse(code.expires_at) < Date.now() ? false : 2_000,
+  });
+
+/** Whether whoever is signed in has one of those roles. */
+export function useMay(...roles: Role[]): boolean {
+  const role = useSession().data?.user.role;
+  return role !== undefined && roles.includes(role);
+}
 
 export const useDevices = () => usePages(["devices"], client.listDevices);
 

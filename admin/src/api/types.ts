@@ -38,11 +38,55 @@ export type Device = {
 };
 export type DeviceCreated = Device & { key: string };
 
+export type PairingCode = {
+  id: string;
+  name: string;
+  expires_at: string;
+  device_id?: string | null;
+};
+export type PairingCodeCreated = PairingCode & { code: string };
+
+export type CameraState =
+  | "connecting"
+  | "live"
+  | "gone"
+  | "frozen"
+  | "black"
+  | "blurred"
+  | "offline"
+  | "stopped";
+export type CameraRates = {
+  fps: number;
+  detector_fps: number;
+  skipped: number;
+  faces: number;
+  tracks: number;
+  stage_ms: Record<string, number>;
+};
+export type SpoolBooks = {
+  produced: number;
+  delivered: number;
+  dropped: number;
+  refused: number;
+  pending: number;
+  bytes: number;
+};
 export type Camera = {
   id: string;
   name: string;
   managers: string[];
   last_seen_at?: string | null;
+  state?: CameraState | null;
+  state_since?: string | null;
+  reason?: string | null;
+  rates?: CameraRates | null;
+  spool?: SpoolBooks | null;
+  width?: number | null;
+  height?: number | null;
+  device_id?: string | null;
+  reported_at?: string | null;
+  has_frame?: boolean;
+  frame_at?: string | null;
 };
 export type CameraUpdate = { name?: string | null; managers?: string[] | null };
 

@@ -4,11 +4,12 @@ import {
   IconBell,
   IconDeviceCctv,
   IconFingerprint,
+  IconKey,
   IconLivePhoto,
   IconUserQuestion,
   IconUsers,
 } from "@tabler/icons-react";
-import { useEffect } from "react";
+import { type ReactNode, useEffect } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
 import type { User } from "../api/types";
@@ -19,6 +20,7 @@ import { ErrorBoundary } from "./ErrorBoundary";
 import { Logo } from "./Logo";
 import { ReviewCount } from "./ReviewCount";
 import styles from "./Shell.module.css";
+import { TroubleCount } from "./TroubleCount";
 
 const SECTIONS = [
   { to: "/", label: "Live", Icon: IconLivePhoto },
@@ -26,8 +28,15 @@ const SECTIONS = [
   { to: "/review", label: "Review", Icon: IconUserQuestion },
   { to: "/alerts", label: "Alerts", Icon: IconBell },
   { to: "/identity", label: "Identity", Icon: IconFingerprint },
-  { to: "/devices", label: "Devices", Icon: IconDeviceCctv },
+  { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
+  { to: "/devices", label: "Devices", Icon: IconKey },
 ];
+
+/** What waits for somebody, beside the section where it waits. */
+const COUNTS: Record<string, ReactNode> = {
+  "/review": <ReviewCount />,
+  "/cameras": <TroubleCount />,
+};
 
 /** The frame around every page of somebody who is signed in. */
 export function Shell({ user }: { user: User }) {
@@ -81,7 +90,7 @@ export function Shell({ user }: { user: User }) {
                 to={to}
                 label={label}
                 leftSection={<Icon size={19} stroke={1.7} aria-hidden />}
-                rightSection={to === "/review" && <ReviewCount />}
+                rightSection={COUNTS[to]}
                 active={active}
                 aria-current={active ? "page" : undefined}
                 fw={active ? 600 : 500}

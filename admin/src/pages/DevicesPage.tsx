@@ -1,4 +1,5 @@
 import {
+  Anchor,
   Badge,
   Button,
   Code,
@@ -7,17 +8,16 @@ import {
   SegmentedControl,
   Skeleton,
   Stack,
-  TagsInput,
   Text,
   TextInput,
-  Title,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconDeviceCctv, IconKey } from "@tabler/icons-react";
+import { IconKey } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
-import { createDevice, removeDevice, updateCamera } from "../api/client";
-import { useCameras, useChange, useDevices } from "../api/queries";
-import type { Camera, Device, DeviceCreate, DeviceCreated } from "../api/types";
+import { Link } from "react-router";
+import { createDevice, removeDevice } from "../api/client";
+import { useChange, useDevices } from "../api/queries";
+import type { Device, DeviceCreate, DeviceCreated } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Copyable } from "../components/Copyable";
 import { EmptyState } from "../components/EmptyState";
@@ -27,7 +27,7 @@ import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
 import styles from "./DevicesPage.module.css";
 
-/** The cameras that were seen, and the keys of what may talk to Usher. */
+/** The keys of what may talk to Usher. */
 export function DevicesPage() {
   const [creating, { open, close }] = useDisclosure();
   return (
@@ -37,118 +37,16 @@ export function DevicesPage() {
           New key
         </Button>
       </PageHeader>
-      <Stack gap="xl">
-        <section aria-label="Cameras">
-          <Title order={2} mb="xs">
-            Cameras
-          </Title>
-          <Cameras />
-        </section>
-        <section aria-label="Keys">
-          <Title order={2} mb="xs">
-            Keys
-          </Title>
-          <Devices />
-        </section>
-      </Stack>
+      <Text c="dimmed" fz="sm" mb="md" maw="46rem">
+        Each detector and notifier has a key of its own. The easiest way to one is{" "}
+        <Anchor component={Link} to="/cameras" inherit underline="always">
+          Connect a camera
+        </Anchor>
+        .
+      </Text>
+      <Devices />
       <NewKey opened={creating} onClose={close} />
     </>
-  );
-}
-
-function Cameras() {
-  const cameras = useCameras();
-  const [editing, setEditing] = useState<Camera>();
-  if (cameras.isPending) return <Skeleton height={120} aria-label="Loading" />;
-  if (!cameras.data) return <Failure error={cameras.error} retry={cameras.refetch} />;
-  if (cameras.data.length === 0) {
-    return (
-      <EmptyState icon={IconDeviceCctv} title="No cameras yet">
-        A camera appears here with its first face. Create a key for its detector first.
-      </EmptyState>
-    );
-  }
-  return (
-    <>
-      <ul className={styles.list}>
-        {cameras.data.map((camera) => (
-          <li key={camera.id} className={styles.row}>
-            <div className={styles.what}>
-              <Text fw={600}>{camera.name}</Text>
-              <Text fz="sm" c="dimmed">
-                {camera.name !== camera.id && `${camera.id} · `}
-                {camera.last_seen_at ? (
-                  <>
-                    last face <TimeAgo at={camera.last_seen_at} />
-                  </>
-                ) : (
-                  "no face yet"
-                )}
-              </Text>
-              <Text fz="sm" c="dimmed">
-                {camera.managers.length > 0
-                  ? `Alerts go to ${camera.managers.join(", ")}`
-                  : "Alerts go to the default recipients"}
-              </Text>
-            </div>
-            <Button
-              variant="default"
-              size="xs"
-              aria-label={`Edit ${camera.name}`}
-              onClick={() => setEditing(camera)}
-            >
-              Edit
-            </Button>
-          </li>
-        ))}
-      </ul>
-      <LoadMore list={cameras} />
-      <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
-        {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
-      </Modal>
-    </>
-  );
-}
-
-function CameraForm({ camera, onDone }: { camera: Camera; onDone: () => void }) {
-  const [managers, setManagers] = useState(camera.managers);
-  const change = useChange();
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const name = String(new FormData(event.currentTarget).get("name"));
-    change.run(() => updateCamera(camera.id, { name, managers }), onDone);
-  }
-
-  return (
-    <form onSubmit={submit}>
-      <Stack>
-        <TextInput
-          name="name"
-          label="Name"
-          defaultValue={camera.name}
-          maxLength={120}
-          required
-          data-autofocus
-        />
-        <TagsInput
-          label="Managers"
-          description="Chat accounts that hear about its alerts. Press Enter after each."
-          value={managers}
-          onChange={setManagers}
-          maxTags={50}
-          acceptValueOnBlur
-        />
-        <Group justify="end" gap="xs">
-          <Button variant="default" onClick={onDone}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={change.isPending}>
-            Save
-          </Button>
-        </Group>
-      </Stack>
-    </form>
   );
 }
 

@@ -4,6 +4,7 @@ import { Link, useSearchParams } from "react-router";
 import type { DetectionFilter } from "../api/client";
 import { useCameras, useStats } from "../api/queries";
 import type { DetectionStatus } from "../api/types";
+import { CameraTrouble } from "../components/CameraTrouble";
 import { DetectionList } from "../components/DetectionList";
 import { EmptyState } from "../components/EmptyState";
 import { Figures } from "../components/Figures";
@@ -40,6 +41,7 @@ export function LivePage() {
       <PageHeader title="Live">
         <Filters parameters={parameters} choose={choose} />
       </PageHeader>
+      <CameraTrouble />
       <TodayFigures />
       <DetectionList
         filter={filter}
@@ -137,14 +139,11 @@ function GettingStarted() {
       <Text inherit>As soon as a camera sees a face, it appears here.</Text>
       <ol className={styles.steps}>
         <li>
-          Create a key for the camera's detector under{" "}
-          <Anchor component={Link} to="/devices" inherit underline="always">
-            Devices
+          Connect a camera under{" "}
+          <Anchor component={Link} to="/cameras" inherit underline="always">
+            Cameras
           </Anchor>
-          .
-        </li>
-        <li>
-          Start the detector where the camera is: <Code>usher detect --help</Code> says how.
+          : a code is shown there, with what to run where the camera is.
         </li>
         <li>
           Add the people who belong here under{" "}

@@ -57,7 +57,8 @@ IdempotencyKey = Annotated[
                             "image": {"type": "string", "format": "binary"},
                             "metadata": {
                                 "type": "string",
-                                "description": "JSON, as the schema DetectionMetadata says.",
+                                "contentMediaType": "application/json",
+                                "contentSchema": {"$ref": "#/components/schemas/DetectionMetadata"},
                             },
                         },
                     }

@@ -196,6 +196,13 @@ async def test_schema_names_no_vector_and_no_distance(api: Api) -> None:
     assert not {model for model, _ in named} & answered
 
 
+async def test_schema_holds_everything_that_it_refers_to(api: Api) -> None:
+    schema = (await api.viewer.get("/openapi.json")).json()
+    referred = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', _as_text(schema)))
+    assert {"CameraReport", "DetectionMetadata", "FramePlace", "CameraRates"} <= referred
+    assert referred <= set(schema["components"]["schemas"])
+
+
 def _as_text(body: Any) -> str:
     return httpx2.Response(200, json=body).text.replace('"$ref":"', '"$ref": "')
 

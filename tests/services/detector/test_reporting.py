@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -280,7 +279,7 @@ def test_picture_is_small_when_nothing_in_it_can_be_compressed() -> None:
 
 
 def test_reports_hold_the_time_of_a_device_whose_clock_is_ahead(
-    start: Start, cameras: Cameras, tmp_path: Path
+    start: Start, cameras: Cameras
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(days=1)
     cameras.now["ahead"] = CameraStatus("ahead", CameraState.LIVE, ahead)

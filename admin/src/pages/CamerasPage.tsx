@@ -1,0 +1,70 @@
+import { Button, Modal, Skeleton } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconDeviceCctv, IconPlugConnected } from "@tabler/icons-react";
+import { useState } from "react";
+import { useCameras, useMay } from "../api/queries";
+import type { Camera } from "../api/types";
+import { isInTrouble } from "../cameraWords";
+import { CameraCard } from "../components/CameraCard";
+import { CameraForm } from "../components/CameraForm";
+import { ConnectCamera } from "../components/ConnectCamera";
+import { EmptyState } from "../components/EmptyState";
+import { Failure } from "../components/Failure";
+import { LoadMore } from "../components/LoadMore";
+import { PageHeader } from "../components/PageHeader";
+import styles from "./CamerasPage.module.css";
+
+/** How often devices report: pictures and rates are no newer than that. */
+const REFRESH_MS = 10_000;
+
+/** Every camera, what it last saw, and how it is. */
+export function CamerasPage() {
+  const [connecting, { open, close }] = useDisclosure();
+  const mayConnect = useMay("admin");
+  return (
+    <>
+      <PageHeader title="Cameras">
+        {mayConnect && (
+          <Button leftSection={<IconPlugConnected size={18} aria-hidden />} onClick={open}>
+            Connect a camera
+          </Button>
+        )}
+      </PageHeader>
+      <Cameras />
+      <ConnectCamera opened={connecting} onClose={close} />
+    </>
+  );
+}
+
+function Cameras() {
+  const cameras = useCameras(REFRESH_MS);
+  const [editing, setEditing] = useState<Camera>();
+  if (cameras.isPending) return <Skeleton height={320} aria-label="Loading" />;
+  if (!cameras.data) return <Failure error={cameras.error} retry={cameras.refetch} />;
+  if (cameras.data.length === 0) {
+    return (
+      <EmptyState icon={IconDeviceCctv} title="No cameras yet">
+        Connect one, and start its detector: it appears here as soon as it runs.
+      </EmptyState>
+    );
+  }
+  return (
+    <>
+      <ul className={styles.cameras} aria-label="Cameras">
+        {troubledFirst(cameras.data).map((camera) => (
+          <li key={camera.id}>
+            <CameraCard camera={camera} onEdit={() => setEditing(camera)} />
+          </li>
+        ))}
+      </ul>
+      <LoadMore list={cameras} />
+      <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
+        {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
+      </Modal>
+    </>
+  );
+}
+
+function troubledFirst(cameras: Camera[]): Camera[] {
+  return cameras.toSorted((one, other) => Number(isInTrouble(other)) - Number(isInTrouble(one)));
+}
