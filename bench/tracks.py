@@ -33,7 +33,8 @@ from rich.progress import track as progress
 
 from bench.identity import _face, budget_rule
 from usher.domain.geometry import Box
-from usher.identity.gallery import STEADINESS, Match, Reference, TemplateGallery, unit
+from usher.identity.crowd import Crowd
+from usher.identity.gallery import Reference, TemplateGallery, length_of, unit
 from usher.vision.embed import DLIB_CROPS
 from usher.vision.images import RgbImage, resized
 from usher.vision.pipeline import make_pipeline
@@ -45,11 +46,13 @@ SHOTS = (1, 2, 3, 5)
 KINDS = ("one photograph", "different photographs")
 WAYS = ("mean vector", "mean score", "vote", "product")
 SPOILT = 5
+NOBODY = ""
 _MOST_TRACKS = 2
 
 Vectors = NDArray[np.float32]
 Numbers = NDArray[np.intp]
 Floats = NDArray[np.float64]
+Names = NDArray[np.str_]
 Shots = list[tuple[int, int]]
 """Of a track: photographs, and which spoilt form of each; 0 is the good one."""
 
@@ -157,46 +160,52 @@ def tracks_of(rows: Numbers, kind: str, shots: int, random: np.random.Generator)
 # ---- Ways to judge ------------------------------------------------------------------------------
 
 
-def judged(
-    gallery: TemplateGallery, vectors: Vectors, weights: Floats, threshold: float
-) -> dict[str, str | None]:
-    """By each way, whom a track shows; None for nobody known."""
-    probe, spread = gallery.fused(vectors, weights)
-    # `best` counts a spread in part: this one counts as much as that one does in full.
-    full = 1 - (1 - spread) ** (1 / (1 - STEADINESS))
-    found = {
-        "mean vector": gallery.best(probe),
-        "mean score": gallery.best(probe, spread=full),
-        "product": gallery.best(probe, spread=spread),
-    }
-    named = {way: _named(match, threshold) for way, match in found.items()}
-    votes = defaultdict[str | None, float](float)
-    for vector, weight in zip(vectors, weights, strict=True):
-        votes[_named(gallery.best(vector), threshold)] += weight
-    return {**named, "vote": max(votes, key=lambda one: votes[one])}
-
-
-def _named(match: Match | None, threshold: float) -> str | None:
-    return match.person_id if match is not None and match.score >= threshold else None
-
-
 def rates(faces: Faces, trial: Trial, threshold: float) -> dict[str, tuple[float, float]]:
     """FPIR and FNIR by each way."""
-
-    def judge(shots: Shots) -> dict[str, str | None]:
-        rows, forms = (list(part) for part in zip(*shots, strict=True))
-        weights = np.maximum(faces.probabilities[rows, forms], 0.01)
-        return judged(trial.gallery, faces.vectors[rows, forms], weights, threshold)
-
-    strangers = [judge(shots) for shots in trial.strangers]
-    mates = [(name, judge(shots)) for name, shots in trial.mates]
+    crowd = Crowd.of(trial.gallery)
+    strangers = judged(faces, crowd, trial.strangers, threshold)
+    mates = judged(faces, crowd, [shots for _, shots in trial.mates], threshold)
+    names = np.array([name for name, _ in trial.mates])
     return {
-        way: (
-            float(np.mean([one[way] is not None for one in strangers])),
-            float(np.mean([one[way] != name for name, one in mates])),
-        )
+        way: (float((strangers[way] != NOBODY).mean()), float((mates[way] != names).mean()))
         for way in WAYS
     }
+
+
+def judged(
+    faces: Faces, crowd: Crowd, tracks: Sequence[Shots], threshold: float
+) -> dict[str, Names]:
+    """By each way, whom each track shows."""
+    shown = [tuple(np.array(part) for part in zip(*shots, strict=True)) for shots in tracks]
+    vectors = [faces.vectors[rows, forms] for rows, forms in shown]
+    weights = [np.maximum(faces.probabilities[rows, forms], 0.01) for rows, forms in shown]
+    fused = [TemplateGallery().fused(*one) for one in zip(vectors, weights, strict=True)]
+    means = unit(np.stack([mean for mean, _ in fused]))
+    spreads = np.array([spread for _, spread in fused])
+    lengths = {
+        "mean vector": np.ones(len(means)),
+        "mean score": np.sqrt(1 - spreads),
+        "product": np.array([length_of(spread) for spread in spreads]),
+    }
+    found = {way: named(crowd, means, length, threshold) for way, length in lengths.items()}
+    single = named(crowd, np.concatenate(vectors), 1.0, threshold)
+    parts = np.split(single, np.cumsum([len(one) for one in vectors])[:-1])
+    votes = [most_votes(*one) for one in zip(parts, weights, strict=True)]
+    return {**found, "vote": np.array(votes)}
+
+
+def named(crowd: Crowd, faces: Vectors, lengths: Floats | float, threshold: float) -> Names:
+    """Whom each face stands out for so far as the threshold, counted so long."""
+    near = faces @ crowd.templates.T
+    scaled = (near * np.reshape(lengths, (-1, 1))).astype(np.float32)
+    best, scores = crowd.standing(scaled)
+    return np.where(scores >= threshold, np.array(crowd.persons)[best], NOBODY)
+
+
+def most_votes(names: Names, weights: Floats) -> str:
+    """Whom most of the weight is for."""
+    voted, places = np.unique(names, return_inverse=True)
+    return str(voted[np.bincount(places, weights).argmax()])
 
 
 def measure(faces: Faces, kind: str, references: int, shots: int, seeds: int) -> list[Outcome]:

@@ -9,10 +9,11 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from services.classifier.calibrating import CalibrationLog
-from services.classifier.deciding import MOST_SHOTS, Batch
+from services.classifier.deciding import Batch
 from usher.domain.errors import LeaseLost
 from usher.domain.records import Detection, Track
 from usher.following import Follower
+from usher.identity.tracks import MOST_SHOTS
 from usher.storage.detections import Detections
 from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Lease, Leases

@@ -13,6 +13,7 @@ from services.classifier.assigning import LEASE_S
 from services.classifier.second_look import (
     Change,
     StrangersPlan,
+    follow_answers,
     plan_strangers,
     reach_back,
     strangers_in,
@@ -21,6 +22,7 @@ from services.classifier.second_look import (
 from usher.domain.errors import Conflict, LeaseLost
 from usher.following import Follower
 from usher.identity.rules import BudgetRule, Rule
+from usher.identity.tracks import MOST_SHOTS
 from usher.identity.vectors import Vectors
 from usher.storage.detections import Detections, Sighting
 from usher.storage.identity import Identity
@@ -111,7 +113,8 @@ class ConsolidatingStage:
             everybody = {*identifier.settled, *identifier.strangers}
             touched = everybody if changed is None else changed[1] & everybody
             templates = templates_of(identifier, touched)
-        reached = await self._reach_back(templates, lease)
+        followed = await self._follow_answers(everybody if changed is None else changed[1], lease)
+        reached = followed + await self._reach_back(templates, lease)
         joined = await self._look_at_strangers(identifier.rule, touched, lease)
         now = await self._references.version()
         # What others have changed meanwhile is looked at next time.
@@ -119,6 +122,21 @@ class ConsolidatingStage:
         if reached or joined:
             log.info("looked again", reached_back=reached, strangers_changed=joined)
         return bool(reached or joined)
+
+    # ---- Tracks ---------------------------------------------------------------------------------
+
+    async def _follow_answers(self, touched: Collection[str], lease: Lease) -> int:
+        """Let the rest of a track follow where a person has answered for one of its shots."""
+        tracks = sorted(await self._detections.answered_tracks(self._model, touched))
+        changed = 0
+        for start in range(0, len(tracks), _SLICE):
+            some = tracks[start : start + _SLICE]
+            async with self._follower.current() as (identifier, version):
+                found = await self._detections.shots_of(self._model, some, limit=MOST_SHOTS)
+                changes = await asyncio.to_thread(follow_answers, identifier, found.values())
+                await self._redecide(changes, lease, version, answered=True)
+            changed += len(changes)
+        return changed
 
     # ---- Names reach back -----------------------------------------------------------------------
 
@@ -165,7 +183,14 @@ class ConsolidatingStage:
         await self._redecide(plan.moves, lease, version)
         return len(plan.moves) + sum(map(len, plan.merges.values()))
 
-    async def _redecide(self, changes: Mapping[str, Change], lease: Lease, version: int) -> None:
+    async def _redecide(
+        self,
+        changes: Mapping[str, Change],
+        lease: Lease,
+        version: int,
+        *,
+        answered: bool = False,
+    ) -> None:
         ids = list(changes)
         for start in range(0, len(ids), _SLICE):
             found = await self._detections.of_ids(ids[start : start + _SLICE])
@@ -174,6 +199,7 @@ class ConsolidatingStage:
                 lease=lease,
                 lease_s=LEASE_S,
                 version=version,
+                answered=answered,
             )
             self._commits += 1
 

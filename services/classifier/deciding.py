@@ -12,14 +12,10 @@ import numpy as np
 from services.classifier.ledger import Ledger, described, persons_not_shown, vector_of
 from usher.domain.records import Detection, Track
 from usher.identity.decide import Decision, Identifier
-from usher.identity.tracks import Weights, shots_alike
+from usher.identity.tracks import MOST_SHOTS, Weights, faces_of_track, shot_weights
 from usher.storage.assignments import Assignment
 
 ONE_SHOT = "one good shot of its track so far: two make a new person"
-MOST_SHOTS = 16
-"""So many of a track's shots are judged together, the best ones."""
-_UNMEASURED = 0.5
-_LEAST_WEIGHT = 0.01
 
 
 class Batch:
@@ -69,8 +65,9 @@ class Batch:
         shots = [detection, *ranked[:MOST_SHOTS]]
         vectors = np.stack([vector_of(shot) for shot in shots])
         distance = self._identifier.rule.pair_distance(1)
-        alike = shots_alike(vectors, weights_of(shots), 0, distance)
-        return [shots[row] for row in alike if row > 0]
+        faces = faces_of_track(vectors, weights_of(shots), distance)
+        (rows,) = (rows for rows in faces if 0 in rows)
+        return [shots[row] for row in rows if row > 0]
 
     # ---- Who it is -------------------------------------------------------------------------------
 
@@ -175,10 +172,8 @@ class Batch:
 
 
 def weights_of(shots: Sequence[Detection]) -> Weights:
-    """What each shot counts for: the probability that its face is recognised, (M,)."""
-    measured = (shot.quality.probability if shot.quality else None for shot in shots)
-    weights = [_UNMEASURED if weight is None else weight for weight in measured]
-    return np.maximum(np.array(weights, np.float64), _LEAST_WEIGHT)
+    """What each shot counts for: see `shot_weights`."""
+    return shot_weights([shot.quality.probability if shot.quality else None for shot in shots])
 
 
 def _rank(shot: Detection) -> tuple[bool, float, datetime, str]:

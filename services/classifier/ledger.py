@@ -49,8 +49,8 @@ class Ledger:
         return self._now(detection.person_id)
 
     def is_said(self, detection: Detection) -> bool:
-        """Whether a person has said whose it is: of it, or by naming whom it stands for."""
-        return detection.confirmed or self._stands_for(detection, self.owner_of(detection))
+        """Whether a person has said whose it is."""
+        return is_said(self._identifier, detection, self.owner_of(detection))
 
     def found(self) -> str:
         """The id of a new stranger."""
@@ -151,12 +151,6 @@ class Ledger:
         """A detection as it will be when the merges are made."""
         return replace(detection, person_id=self._now(detection.person_id))
 
-    def _stands_for(self, detection: Detection, person_id: str | None) -> bool:
-        settled = self._identifier.settled
-        return person_id is not None and any(
-            reference.id == detection.id for reference in settled.references_of(person_id)
-        )
-
     def _known_by(self, person_id: str) -> tuple[Reference, ...]:
         return self._identifier.strangers.references_of(person_id)
 
@@ -188,6 +182,12 @@ class Ledger:
         if others and person_id is not None and person_id in self._identifier.strangers:
             self._identifier.tell_apart(person_id, others)
             self.touched.update(others)
+
+
+def is_said(identifier: Identifier, detection: Detection, person_id: str | None) -> bool:
+    """Whether a person has said whose a detection is: of it, or by naming whom it stands for."""
+    known_by = identifier.settled.references_of(person_id) if person_id is not None else ()
+    return detection.confirmed or any(one.id == detection.id for one in known_by)
 
 
 def described(detection: Detection) -> tuple[Embedding, bool]:

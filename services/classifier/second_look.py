@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
+from services.classifier.deciding import weights_of
+from services.classifier.ledger import is_said, vector_of
 from usher.domain.identifiers import new_person_id
-from usher.domain.records import Confidence, Detection
+from usher.domain.records import Confidence, Detection, Track, Vector
 from usher.identity.consolidate import Sightings, consolidate
 from usher.identity.decide import REFERENCES_OF_A_STRANGER, Decision, Identifier
-from usher.identity.gallery import template_of, unit
-from usher.identity.rules import BudgetRule
+from usher.identity.gallery import length_of, template_of, unit
+from usher.identity.rules import BudgetRule, Rule
+from usher.identity.tracks import MOST_SHOTS, faces_of_track, shot_weights
 from usher.identity.vectors import Vectors
 from usher.storage.assignments import Assignment
 from usher.storage.detections import Sighting
@@ -53,6 +57,71 @@ class StrangersPlan:
     moves: dict[str, Change] = field(default_factory=dict)
 
 
+# ---- Tracks -------------------------------------------------------------------------------------
+
+
+class Probe(NamedTuple):
+    """What a face is compared as: see `Gallery.fused`."""
+
+    vector: Vector
+    spread: float = 0.0
+
+
+def shown_by_tracks(rule: Rule, sightings: Sequence[Sighting]) -> list[Probe]:
+    """Each sighting as the shots of its track, as far as they are given, show it together."""
+    probes = [Probe(sighting.vector) for sighting in sightings]
+    fuse = rule.make_gallery().fused
+    for rows in _shots_together(sightings):
+        vectors = np.stack([sightings[row].vector for row in rows])
+        weights = shot_weights([sightings[row].probability for row in rows])
+        for face in faces_of_track(vectors, weights, rule.pair_distance(1)):
+            probe = Probe(*fuse(vectors[face], weights[face]))
+            for place in face:
+                probes[rows[place]] = probe
+    return probes
+
+
+def _shots_together(sightings: Sequence[Sighting]) -> list[list[int]]:
+    """The rows of each track, the best of them where it is long."""
+    tracks = defaultdict[Track, list[int]](list)
+    for row, sighting in enumerate(sightings):
+        if sighting.track is not None:
+            tracks[sighting.track].append(row)
+    best = (
+        sorted(rows, key=lambda row: -(sightings[row].probability or 0.0))[:MOST_SHOTS]
+        for rows in tracks.values()
+    )
+    return [rows for rows in best if len(rows) > 1]
+
+
+def follow_answers(
+    identifier: Identifier, tracks: Iterable[Sequence[Detection]]
+) -> dict[str, Change]:
+    """What becomes of a track's shots where another one of the same face was answered, by id.
+
+    Where several were answered differently, the best one counts.
+    """
+    found: dict[str, Change] = {}
+    for shots in tracks:
+        vectors, weights = np.stack([vector_of(shot) for shot in shots]), weights_of(shots)
+        for rows in faces_of_track(vectors, weights, identifier.rule.pair_distance(1)):
+            best_first = sorted(rows, key=lambda row: -float(weights[row]))
+            found |= _follow_answer(identifier, [shots[row] for row in best_first])
+    return found
+
+
+def _follow_answer(identifier: Identifier, shots: Sequence[Detection]) -> dict[str, Change]:
+    person_id = next((shot.person_id for shot in shots if shot.confirmed), None)
+    if person_id is None:
+        return {}
+    open_ = (shot for shot in shots if not is_said(identifier, shot, shot.person_id))
+    return {
+        shot.id: Change(person_id=person_id)
+        for shot in open_
+        if shot.person_id != person_id and person_id not in shot.not_persons
+    }
+
+
 # ---- Names and references reach back ------------------------------------------------------------
 
 
@@ -64,10 +133,14 @@ def reach_back(
     What is nobody's may become anybody's. A stranger's goes to somebody known, or gets another
     candidate; what strangers share among themselves is `plan_strangers`'s.
     """
+    open_ = [sighting for sighting in sightings if not sighting.confirmed]
     found = {}
-    for sighting in _near(sightings, templates):
+    for sighting, probe in _near(open_, shown_by_tracks(identifier.rule, open_), templates):
         decision = identifier.decide(
-            sighting.vector, acceptable=sighting.acceptable, excluded=sighting.not_persons
+            probe.vector,
+            spread=probe.spread,
+            acceptable=sighting.acceptable,
+            excluded=sighting.not_persons,
         )
         change = _change(identifier, sighting, decision)
         if change is not None:
@@ -75,13 +148,15 @@ def reach_back(
     return found
 
 
-def _near(sightings: Sequence[Sighting], templates: Vectors) -> list[Sighting]:
-    open_ = [sighting for sighting in sightings if not sighting.confirmed]
-    if not open_ or not len(templates):
+def _near(
+    sightings: Sequence[Sighting], probes: Sequence[Probe], templates: Vectors
+) -> list[tuple[Sighting, Probe]]:
+    if not sightings or not len(templates):
         return []
-    cosines = unit(np.stack([sighting.vector for sighting in open_])) @ templates.T
+    cosines = unit(np.stack([probe.vector for probe in probes])) @ templates.T
     near = cosines.max(axis=1) >= _NEAR
-    return [sighting for sighting, is_near in zip(open_, near, strict=True) if is_near]
+    pairs = zip(sightings, probes, strict=True)
+    return [pair for pair, is_near in zip(pairs, near, strict=True) if is_near]
 
 
 def templates_of(identifier: Identifier, person_ids: Collection[str]) -> Vectors:
@@ -167,7 +242,7 @@ def plan_strangers(
     before = np.array([numbers[owner] for owner in owners], np.intp)
     after = consolidate(
         Sightings(
-            faces=unit(np.stack([sighting.vector for sighting in sightings])),
+            faces=_faces(rule, sightings),
             persons=before,
             pinned=np.array([sighting.confirmed for sighting in sightings]),
             active=np.array([owner in touched for owner in owners]),
@@ -182,6 +257,13 @@ def plan_strangers(
     for one, other in merges.items():
         named[persons[other]].append(persons[one])
     return StrangersPlan(dict(named), moves)
+
+
+def _faces(rule: BudgetRule, sightings: Sequence[Sighting]) -> Vectors:
+    """Of length 1, and of several shots together a little shorter: float32, (M, D)."""
+    probes = shown_by_tracks(rule, sightings)
+    lengths = np.array([length_of(probe.spread) for probe in probes], np.float32)
+    return unit(np.stack([probe.vector for probe in probes])) * lengths[:, None]
 
 
 def _apart(strangers: Mapping[str, Stranger], numbers: Mapping[str, int]) -> list[tuple[int, int]]:

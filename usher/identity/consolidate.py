@@ -37,7 +37,7 @@ class Sightings:
     Attributes
     ----------
     faces
-        float32, (M, D), of length 1.
+        float32, (M, D), of length 1; of several shots of a track a little shorter.
     persons
         (M,), numbers of persons, the older the lower.
     pinned

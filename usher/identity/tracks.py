@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,23 @@ from usher.identity.vectors import Rows, Vectors
 
 Weights = NDArray[np.float64]
 
+MOST_SHOTS = 16
+"""So many of a track's shots are judged together, the best ones."""
+_UNMEASURED = 0.5
+_LEAST = 0.01
 
-def shots_alike(vectors: Vectors, weights: Weights, one: int, distance: float) -> Rows:
-    """The shots of a track that show the same face as one of them, that one included.
+
+def shot_weights(probabilities: Sequence[float | None]) -> Weights:
+    """What shots count for: the probabilities that their faces are recognised, (M,), above 0.
+
+    None is one that was not measured.
+    """
+    weights = [_UNMEASURED if one is None else one for one in probabilities]
+    return np.maximum(np.array(weights, np.float64), _LEAST)
+
+
+def faces_of_track(vectors: Vectors, weights: Weights, distance: float) -> list[Rows]:
+    """A track's shots, parted by the face that they show.
 
     The shots begin as groups of one. The two groups whose means are nearest become one, until the
     nearest are farther apart than two faces of one person lie. So a poor shot finds its group,
@@ -24,15 +40,13 @@ def shots_alike(vectors: Vectors, weights: Weights, one: int, distance: float) -
         float32, (M, D).
     weights
         (M,), above 0: what each counts for in the mean of its group.
-    one
-        A row.
     distance
         How far apart two faces of one person lie at most.
 
     Returns
     -------
-    array
-        (K,): rows, ascending.
+    list of array
+        Of each face the rows, ascending, (K,).
     """
     groups = [[row] for row in range(len(vectors))]
     means = [np.asarray(vector, np.float64) for vector in vectors]
@@ -43,7 +57,7 @@ def shots_alike(vectors: Vectors, weights: Weights, one: int, distance: float) -
         groups[keep] += groups.pop(go)
         means.pop(go)
         means[keep] = _mean(vectors[groups[keep]], weights[groups[keep]])
-    return np.array(sorted(next(group for group in groups if one in group)), np.intp)
+    return [np.array(sorted(group), np.intp) for group in groups]
 
 
 def _mean(vectors: Vectors, weights: Weights) -> Weights:

@@ -41,6 +41,7 @@ _OF_A_SIGHTING = dict.fromkeys(
     (
         "embedding.vector",
         "quality.acceptable",
+        "quality.probability",
         "captured_at",
         "camera_id",
         "track_id",
@@ -104,6 +105,7 @@ class Sighting:
     id: str
     vector: Vector
     acceptable: bool
+    probability: float | None
     captured_at: datetime
     camera_id: str
     track_id: str | None
@@ -111,6 +113,11 @@ class Sighting:
     candidate_id: str | None
     confirmed: bool
     not_persons: tuple[str, ...]
+
+    @property
+    def track(self) -> Track | None:
+        """As a detection's."""
+        return None if self.track_id is None else (self.camera_id, self.track_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +382,19 @@ class Detections:
         """What is nobody's and has a vector of that model, in order of capture."""
         return self._sightings(model, DetectionStatus.UNIDENTIFIABLE, {}, _BY_STATUS)
 
+    async def answered_tracks(self, model: str, person_ids: Collection[str]) -> set[Track]:
+        """Tracks of which somebody has said that a shot shows one of those persons."""
+        found = self._detections.find(
+            {
+                "person_id": {"$in": sorted(person_ids)},
+                "confirmed": True,
+                "track_id": {"$type": "string"},
+                "embedding.model": model,
+            },
+            {"camera_id": 1, "track_id": 1},
+        )
+        return {(row["camera_id"], row["track_id"]) for row in await found.to_list()}
+
     async def shots_of(
         self, model: str, tracks: Collection[Track], *, limit: int
     ) -> dict[Track, list[Detection]]:
@@ -445,10 +465,12 @@ def _in_order(documents: Sequence[Document]) -> list[Detection]:
 
 
 def _sighting(document: Document) -> Sighting:
+    quality = document.get("quality") or {}
     return Sighting(
         id=document["_id"],
         vector=vector_from_bytes(document["embedding"]["vector"]),
-        acceptable=(document.get("quality") or {}).get("acceptable", False),
+        acceptable=quality.get("acceptable", False),
+        probability=quality.get("probability"),
         captured_at=document["captured_at"],
         camera_id=document["camera_id"],
         track_id=document.get("track_id"),

@@ -101,7 +101,13 @@ class Identity:
         return await self._fenced(lease, lease_s, work)
 
     async def redecide(
-        self, assignments: Sequence[Assignment], *, lease: Lease, lease_s: float, version: int
+        self,
+        assignments: Sequence[Assignment],
+        *,
+        lease: Lease,
+        lease_s: float,
+        version: int,
+        answered: bool = False,
     ) -> int:
         """Decide anew about detections that are finished, without alerts: all or nothing.
 
@@ -109,6 +115,11 @@ class Identity:
         follow: `reference` keeps or makes them the new person's, otherwise they go. A stranger of
         whom nothing is left goes too. For each person whom detections come to, and for all that
         become nobody's, there is one change in the history. `companions` have no meaning here.
+
+        Parameters
+        ----------
+        answered
+            A person has answered for other shots of their tracks: they may be anybody's.
 
         Returns
         -------
@@ -121,11 +132,13 @@ class Identity:
             If the lease has changed hands, the gallery has another version than the decisions were
             made against, or a detection is no longer as it was. Nothing is written.
         Conflict
-            If a detection is that of somebody who is not a stranger.
+            If a detection is that of somebody who is not a stranger, without `answered`.
         """
-        return await self._fenced(
-            lease, lease_s, lambda session: self._redecisions.make(assignments, version, session)
-        )
+
+        async def work(session: Session) -> int:
+            return await self._redecisions.make(assignments, version, session, of_anybody=answered)
+
+        return await self._fenced(lease, lease_s, work)
 
     async def merge_strangers(
         self, into: str, others: Sequence[str], *, lease: Lease, lease_s: float, version: int

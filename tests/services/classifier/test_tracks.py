@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.classifier import consolidating
 from services.classifier.assigning import AssigningStage
+from services.classifier.consolidating import ConsolidatingStage
 from services.classifier.worker import make_stages
 from tests.unit.identity.people import centres, faces_of, turned
 from tests.unit.storage.house import BOSS, House
@@ -34,13 +36,16 @@ class Place(House):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.assigning = self.make_assigning("worker")
+        self.assigning, self.looking = self.make_stages("worker")
         self._seconds = 0.0
 
-    def make_assigning(self, owner: str) -> AssigningStage:
+    def make_stages(self, owner: str) -> tuple[AssigningStage, ConsolidatingStage]:
         rule = make_rule("budget", model=MODEL, budget=0.01, fixed_distance=None)
-        stage, _ = make_stages(Settings(), self.database, model=MODEL, rule=rule, owner=owner)
-        return stage
+        return make_stages(Settings(), self.database, model=MODEL, rule=rule, owner=owner)
+
+    async def looks_again(self) -> None:
+        while await self.looking.step():
+            pass
 
     async def sees(self, *faces: Vectors, track: str | None, **fields: Any) -> list[Detection]:
         """Shots of a track one after the other, each assigned before the next comes."""
@@ -73,6 +78,12 @@ class Place(House):
 
     async def owners(self, *shots: Detection) -> list[str | None]:
         return [(await self.detections.get(item.id)).person_id for item in shots]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consolidating, "QUIET_S", 0.0)
+    monkeypatch.setattr(consolidating, "REST", 0)
 
 
 @pytest.fixture
@@ -242,6 +253,47 @@ class TestPeoplesWord:
         assert (await place.detections.get(first.id)).status is DetectionStatus.NOT_A_FACE
 
 
+class TestSecondLook:
+    async def test_rest_of_a_track_follows_when_a_person_has_answered_for_one_shot(
+        self, place: Place, people: Vectors
+    ) -> None:
+        ada = await place.enrols("Ada", *people[0, 4:])
+        bob = await place.known("Bob")
+        shots = await place.sees(people[0, 0], people[0, 1], people[0, 2], track="t")
+        shots += await place.sees(people[0, 3], track="u")
+        await place.corrections.correct(shots[1].id, bob, actor=BOSS)
+        await place.looks_again()
+        assert await place.owners(*shots) == [bob, bob, bob, ada]
+        change = (await place.changes())[0]
+        assert (change.kind, change.actor, change.detections) == (ChangeKind.REDECIDE, "usher", 2)
+        await place.who_is_who()
+        # Taken back, it is not done again.
+        await place.undo_last()
+        await place.looks_again()
+        assert await place.owners(*shots) == [ada, bob, ada, ada]
+
+    async def test_other_face_of_a_track_does_not_follow_when_a_person_has_answered(
+        self, place: Place, people: Vectors
+    ) -> None:
+        ada = await place.enrols("Ada", *people[0, 4:])
+        bob = await place.enrols("Bob", *people[1, 4:])
+        shots = await place.sees(people[0, 0], people[0, 1], people[1, 0], track="t")
+        await place.corrections.correct(shots[0].id, ada, actor=BOSS)
+        await place.looks_again()
+        assert await place.owners(*shots) == [ada, ada, bob]
+
+    async def test_poor_shot_goes_with_its_track_when_a_name_reaches_back(
+        self, place: Place, people: Vectors
+    ) -> None:
+        shots = await place.sees(people[0, 0], track="t")
+        shots += await place.sees(far(people[0, 0]), track="t", quality=UNLIKELY)
+        alone = await place.sees(far(people[0, 0]), track="u", quality=UNLIKELY)
+        assert await place.owners(*shots, *alone) == [None] * 3
+        ada = await place.enrols("Ada", *people[0, 4:])
+        await place.looks_again()
+        assert await place.owners(*shots, *alone) == [ada, ada, None]
+
+
 async def test_faces_stay_two_peoples_when_a_tracker_goes_over_from_one_to_the_other(
     place: Place, people: Vectors
 ) -> None:
@@ -325,7 +377,7 @@ async def test_people_are_the_same_however_the_shots_are_divided_into_batches(
 async def assign(
     place: Place, shots: Sequence[Detection], *, largest: int, workers: int = 1
 ) -> None:
-    stages = [place.make_assigning(f"worker {number}") for number in range(workers)]
+    stages = [place.make_stages(f"worker {number}")[0] for number in range(workers)]
     chance = random.Random(5)  # noqa: S311 - no secret
     start = 0
     while start < len(shots):
