@@ -47,7 +47,7 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.detector import crops
+from services.detector.crops import cut as cut_face
 from services.detector.sources import Frame
 from usher.client import UsherClient
 from usher.domain.face import DetectedFace
@@ -239,7 +239,7 @@ def supply_of(folder: Path, *, runs: int) -> Supply:
 def cut(path: Path) -> Crop:
     """A photograph of LFW as the detector cuts it."""
     photo_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=1_000_000)
-    upload = crops.cut(
+    upload = cut_face(
         Frame(photo_rgb, 0, utc_now()),
         DetectedFace(_LFW_FACE, score=1.0),
         number=0,
