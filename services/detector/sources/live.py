@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -22,8 +23,16 @@ log = structlog.get_logger()
 
 _POLL_S = 0.2
 _MAX_HUNG = 3
-_FFMPEG_TIMEOUT_MS = 8_000
-"""Below `LiveTiming.silent_s`, so that FFmpeg mostly gives up before the watchdog has to."""
+
+# Below those of `LiveTiming`, so that FFmpeg mostly gives up before the watchdog has to.
+_FFMPEG_TIMEOUTS = (
+    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 15_000),
+    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, 8_000),
+)
+
+# OpenCV's own option, and no guessing of the frame rate: that takes 20 frames, so a camera of two
+# frames a second would take ten seconds to open. It holds for all that FFmpeg opens from then on.
+_FFMPEG_OPTIONS = "rtsp_flags;prefer_tcp|fpsprobesize;0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +308,7 @@ def _log_failure(error: cv2.error) -> None:
 def capture_opener(source: str) -> Callable[[], Capture]:
     """What opens a camera by its index or device, or a stream by its address."""
     if "://" in source:
+        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _FFMPEG_OPTIONS)
         return lambda: _open_stream(source)
     return lambda: _open_camera(source)
 
@@ -318,9 +328,7 @@ def _open_camera(source: str) -> Capture:
 
 
 def _open_stream(source: str) -> Capture:
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
-    options = [value for name in timeouts for value in (name, _FFMPEG_TIMEOUT_MS)]
-    capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
+    capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, _FFMPEG_TIMEOUTS)
     if not capture.isOpened():
         raise SourceError(
             "the stream cannot be opened: check its address, user and password, and that this "

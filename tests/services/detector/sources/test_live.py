@@ -26,7 +26,7 @@ from usher.domain.errors import SourceError
 from usher.domain.records import CameraState
 from usher.vision.images import RgbImage
 
-from ..mjpeg_server import PASSWORD, MjpegServer, Mood, serving
+from ..stream_servers import PASSWORD, MjpegServer, Mood, RtspServer, StreamServer, serving
 
 RED_RGB = np.full((48, 64, 3), (255, 0, 0), np.uint8)
 QUICK = LiveTiming(silent_s=0.6, open_s=0.8, first_delay_s=0.05, max_delay_s=0.2)
@@ -107,10 +107,10 @@ def watch() -> Iterator[Watch]:
         one.close()
 
 
-@pytest.fixture
-def camera() -> Iterator[MjpegServer]:
+@pytest.fixture(params=[MjpegServer, RtspServer])
+def camera(request: pytest.FixtureRequest) -> Iterator[StreamServer]:
     frames = [np.roll(_scene(), shift, axis=1) for shift in range(5)]
-    with serving(frames, fps=50) as server:
+    with serving(frames, fps=50, kind=request.param) as server:
         yield server
 
 
@@ -273,8 +273,9 @@ def test_pause_grows_to_half_a_minute_and_is_random(failures: int) -> None:
 # ---- A real stream (TRUST 13) -------------------------------------------------------------------
 
 
-def test_live_reads_a_stream_over_http() -> None:
-    with serving([RED_RGB]) as server:
+@pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
+def test_live_reads_a_stream_over_http_and_rtsp(kind: type[StreamServer]) -> None:
+    with serving([RED_RGB], kind=kind) as server:
         source = opened(server.url)
         frames = list(itertools.islice(source, 3))
         source.close()
@@ -282,7 +283,7 @@ def test_live_reads_a_stream_over_http() -> None:
 
 
 def test_stream_that_is_unplugged_is_gone_and_live_again_by_itself(
-    watch: Watch, camera: MjpegServer
+    watch: Watch, camera: StreamServer
 ) -> None:
     watched = watch(capture_opener(camera.url))
     until(lambda: watched.source.state is CameraState.LIVE)
@@ -295,7 +296,7 @@ def test_stream_that_is_unplugged_is_gone_and_live_again_by_itself(
 
 
 def test_stream_that_is_unplugged_is_gone_within_thirty_seconds_untuned(
-    watch: Watch, camera: MjpegServer
+    watch: Watch, camera: StreamServer
 ) -> None:
     watched = watch(capture_opener(camera.url), ATTENTIVE)
     until(lambda: watched.source.state is CameraState.LIVE)
@@ -304,7 +305,7 @@ def test_stream_that_is_unplugged_is_gone_within_thirty_seconds_untuned(
 
 
 def test_stream_that_hangs_is_gone_and_live_again_by_itself(
-    watch: Watch, camera: MjpegServer
+    watch: Watch, camera: StreamServer
 ) -> None:
     watched = watch(capture_opener(camera.url))
     until(lambda: watched.source.state is CameraState.LIVE)
@@ -315,7 +316,7 @@ def test_stream_that_hangs_is_gone_and_live_again_by_itself(
     until(lambda: watched.source.state is CameraState.LIVE and watched.frames > before + 5)
 
 
-def test_stream_shows_black_and_frozen_pictures(watch: Watch, camera: MjpegServer) -> None:
+def test_stream_shows_black_and_frozen_pictures(watch: Watch, camera: StreamServer) -> None:
     hour = itertools.count()
 
     def look(watched: Watched, mood: Mood) -> None:
@@ -343,7 +344,7 @@ def test_stream_shows_black_and_frozen_pictures(watch: Watch, camera: MjpegServe
         until(lambda state=state: watched.picture is state)  # type: ignore[misc]
 
 
-def test_slow_reader_of_a_fast_stream_sees_the_present(camera: MjpegServer) -> None:
+def test_slow_reader_of_a_fast_stream_sees_the_present(camera: StreamServer) -> None:
     source = opened(camera.url)
     for frame in itertools.islice(source, 5):
         assert camera.sent - frame.index < 15  # what lies in buffers on the way
@@ -352,11 +353,20 @@ def test_slow_reader_of_a_fast_stream_sees_the_present(camera: MjpegServer) -> N
     source.close()
 
 
-def test_stream_of_a_clip_arrives_whole(test_data: Path) -> None:
+def test_slow_stream_is_opened_without_waiting_for_many_frames() -> None:
+    with serving([RED_RGB], fps=2, kind=RtspServer) as server:
+        source = opened(server.url)
+        assert [frame.index for frame in itertools.islice(source, 2)] == [0, 1]
+        source.close()
+        assert server.sent < 10
+
+
+@pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
+def test_stream_of_a_clip_arrives_whole(test_data: Path, kind: type[StreamServer]) -> None:
     capture = cv2.VideoCapture(str(test_data / "videos" / "head-pose-face-detection-male.gif"))
-    shown = [capture.read()[1][..., ::-1].copy() for _ in range(10)]
+    shown = [capture.read()[1][:264, :, ::-1].astype(np.uint8) for _ in range(10)]
     capture.release()
-    with serving(shown) as server:
+    with serving(shown, kind=kind) as server:
         source = opened(server.url)
         frames = list(itertools.islice(source, 10))
         source.close()
