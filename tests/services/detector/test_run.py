@@ -24,7 +24,7 @@ from tests.running import free_port
 from usher.vision.images import RgbImage
 
 from .conftest import KEY, FakeApi
-from .mjpeg_server import PASSWORD, MjpegServer, serving
+from .stream_servers import PASSWORD, RtspServer, StreamServer, serving
 
 WITHIN_S = 60.0
 
@@ -34,7 +34,7 @@ def frames(test_data: Path) -> list[RgbImage]:
     """Two people, seen from the front at first."""
     clip = test_data / "videos" / "head-pose-face-detection-female-and-male.gif"
     opened = VideoFile(clip, started_at=datetime.now(UTC), max_fps=None)
-    return [frame.image_rgb for frame in opened]
+    return [frame.image_rgb[:264] for frame in opened]  # RTSP's JPEG wants multiples of 8
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -65,7 +65,7 @@ def detecting(folder: Path, api: FakeApi, **config: object) -> Iterator[psutil.P
         process.wait()
 
 
-def of(camera_id: str, server: MjpegServer) -> dict[str, object]:
+def of(camera_id: str, server: StreamServer) -> dict[str, object]:
     return {"camera_id": camera_id, "source": server.url, "min_face_px": 60, "max_fps": 8}
 
 
@@ -87,7 +87,7 @@ def test_one_of_two_cameras_is_unplugged_and_comes_back(
     def crops_of(camera_id: str) -> int:
         return sum(metadata.camera_id == camera_id for metadata, _ in api.stored.values())
 
-    with serving(frames, fps=10) as yard, serving(frames, fps=10) as door:
+    with serving(frames, fps=10, kind=RtspServer) as yard, serving(frames, fps=10) as door:
         cameras = [of("yard", yard), of("door", door)]
         with detecting(tmp_path, api, cameras=cameras) as process:
             until(lambda: crops_of("yard") and crops_of("door"))
@@ -167,3 +167,43 @@ def test_a_file_that_ends_does_not_end_a_camera(
         until(lambda: states(api, "visit")[-1:] == ["stopped"])
         until(lambda: any(one.camera_id == "door" for one, _ in api.stored.values()))
         assert process.poll() is None
+
+
+_READ_ONLY = """
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+! touch /tmp/writable 2>/dev/null
+shift
+exec "$@"
+"""
+
+
+def _may_mount() -> bool:
+    probe = ["unshare", "--mount", "mount", "--make-rprivate", "/"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def test_the_file_system_may_be_read_only_but_for_the_data_directory(
+    tmp_path: Path, api: FakeApi, test_data: Path
+) -> None:
+    if not _may_mount():
+        pytest.skip("this user may not make a file system read-only")
+    data = tmp_path / "data"
+    data.mkdir()
+    clip = test_data / "videos" / "head-pose-face-detection-female.gif"
+    inherited = {name: value for name, value in os.environ.items() if "USHER" not in name}
+    within = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(data)]
+    detect = [sys.executable, "-m", "usher", "detect", "--source", str(clip), "--api", api.url]
+    ended = subprocess.run(
+        [*within, *detect, "--camera-id", "desk", "--detector", "mtcnn", "--min-face-px", "60"],
+        env={**inherited, "USHER_API_KEY": KEY, "USHER_DATA": str(data), "HOME": "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert api.stored
+    assert {path.name for path in data.iterdir()} == {"spool"}
