@@ -120,8 +120,9 @@ class Camera:
         self._run = ""
 
     def frames(self) -> Iterator[Frame]:
-        """The source's frames; those of a file are decoded a little ahead, on another core."""
-        return iter(self.source) if self.source.is_live else ahead(self.source)
+        """The source's frames; those of a video file are decoded ahead, on another core."""
+        is_file = self.config.reader_kind == "opencv" and not self.source.is_live
+        return ahead(self.source) if is_file else iter(self.source)
 
     def look(self, frame: Frame) -> None:
         """Do all that is to be done with a frame."""
