@@ -162,8 +162,12 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
-class CameraRates(Body):
-    """How fast a camera's frames are worked on; counts are since its detector started."""
+class CameraRates(Resource):
+    """How fast a camera's frames are worked on; counts are since its detector started.
+
+    Part of a request and of responses: a newer device may say more to an older API, and the API
+    more to an older notifier.
+    """
 
     fps: Rate = Field(description="Frames taken from the camera, a second.")
     detector_fps: Rate = Field(description="Frames searched for faces, a second.")
@@ -175,8 +179,11 @@ class CameraRates(Body):
     )
 
 
-class SpoolBooks(Body):
-    """What became of a detector's crops: `produced` is the sum of all others but `bytes`."""
+class SpoolBooks(Resource):
+    """What became of a detector's crops: `produced` is the sum of all others but `bytes`.
+
+    Like `CameraRates`, part of a request and of responses.
+    """
 
     produced: Count
     delivered: Count

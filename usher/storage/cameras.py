@@ -57,13 +57,6 @@ class Cameras:
             {"_id": camera_id}, {**update, "$setOnInsert": new}, upsert=True
         )
 
-    async def get(self, camera_id: str) -> Camera:
-        """Raises NotFound where there is none."""
-        document = await self._cameras.find_one({"_id": camera_id})
-        if document is None:
-            raise NotFound(f"there is no camera {camera_id}")
-        return camera_from_document(document)
-
     async def all(self) -> list[Camera]:
         documents = await self._cameras.find().sort("_id", 1).to_list()
         return [camera_from_document(document) for document in documents]

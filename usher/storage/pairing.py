@@ -18,7 +18,7 @@ from usher.storage.documents import (
 
 _SALT = b"usher pairing code"
 _COST = {"n": 2**14, "r": 8, "p": 1}
-"""16 MB and some 50 ms a guess. https://datatracker.ietf.org/doc/html/rfc7914"""
+"""16 MB and some 60 ms a guess. https://datatracker.ietf.org/doc/html/rfc7914"""
 
 
 def code_hash(code: str) -> str:

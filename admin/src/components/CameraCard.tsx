@@ -42,6 +42,7 @@ export function CameraCard({ camera, onEdit }: { camera: Camera; onEdit: () => v
           color={color}
           size="lg"
           radius="sm"
+          className={styles.state}
           leftSection={<Icon size={16} aria-hidden />}
         >
           {cameraTitle(camera)}

@@ -8,6 +8,8 @@ import { timeLeft } from "../format";
 import styles from "./ConnectCamera.module.css";
 import { Copyable } from "./Copyable";
 
+const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
 /** From a name to a code, and from the code to a device that has its key. */
 export function ConnectCamera({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const [code, setCode] = useState<PairingCodeCreated>();
@@ -76,7 +78,7 @@ function Waiting({
   const paired = Boolean(usePairingCode(code).data.device_id);
   const left = useTimeLeft(code.expires_at);
   const change = useChange<PairingCodeCreated>();
-  const { origin } = window.location;
+  const { origin, hostname } = window.location;
 
   if (!paired && left === "0:00") {
     return (
@@ -132,6 +134,8 @@ function Waiting({
       <Text fz="sm" c="dimmed">
         <Code>--source</Code> is a camera's number, a file or a stream's address;{" "}
         <Code>--camera-id</Code> is the name that the camera goes by.
+        {LOOPBACK.has(hostname) &&
+          ` On another machine, write the address of this one in place of ${hostname}.`}
       </Text>
       <Group justify="end">
         <Button variant={paired ? "filled" : "default"} onClick={onDone}>

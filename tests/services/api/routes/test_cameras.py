@@ -132,6 +132,13 @@ async def test_report_replaces_the_one_before_and_nothing_that_people_set(api: A
     assert [camera[name] for name in ("reason", "rates", "spool", "width")] == [None] * 4
 
 
+async def test_report_may_say_more_of_rates_and_spool_than_the_api_knows(api: Api) -> None:
+    more = {"rates": {**RATES, "heat": 60}, "spool": {**BOOKS, "oldest_s": 4}}
+    assert (await report(api.device, **more)).status_code == 204
+    camera = await camera_of(api)
+    assert (camera["rates"], camera["spool"]) == (RATES, BOOKS)
+
+
 async def test_camera_has_no_state_when_nothing_reports_it(api: Api) -> None:
     await api.detection(camera_id="yard")
     camera = await camera_of(api)
