@@ -272,7 +272,10 @@ class DetectionMetadata(Body):
     """The `metadata` part of an upload.
 
     `box` and `landmarks` are in pixels of the posted image. Without a box the server looks for the
-    most central face, so any client can post a photograph.
+    most central face, so any client can post a photograph. `landmarks` are those of dlib's model of
+    five, in its order: of the eye that is on the right in the picture the outer and the inner
+    corner, of the other eye the outer and the inner corner, and the nose's base. Others are kept,
+    and not used.
     """
 
     camera_id: Slug

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import numpy as np
 import structlog
 from pymongo.errors import PyMongoError
 
@@ -15,7 +16,7 @@ from usher.domain.records import Detection, Embedding
 from usher.storage.crops import CropStore
 from usher.storage.database import is_passing
 from usher.storage.detections import Claim, Described, Detections
-from usher.vision.align import check_box
+from usher.vision.align import EyesAndNose, check_box
 from usher.vision.images import CROP_FORMATS, RgbImage, decode_image
 from usher.vision.pipeline import FaceDescription, FacePipeline
 
@@ -106,7 +107,10 @@ class EmbeddingStage:
             log.info("somebody else works on detections of ours now", lost=1)
 
     def _describe(self, detections: Sequence[Detection]) -> list[FaceDescription]:
-        return self._pipeline.describe_many(self._face(detection) for detection in detections)
+        return self._pipeline.describe_many(
+            (self._face(detection) for detection in detections),
+            [_landmarks_of(detection) for detection in detections],
+        )
 
     def _face(self, detection: Detection) -> tuple[RgbImage, Box]:
         jpeg = self._crops.get(detection.crop)
@@ -153,3 +157,10 @@ class EmbeddingStage:
                 if not is_passing(error):
                     raise
                 log.warning("a claim was not extended", error=str(error))
+
+
+def _landmarks_of(detection: Detection) -> EyesAndNose | None:
+    """Where whoever cut the face out has found them."""
+    if detection.box is None or detection.landmarks is None:
+        return None
+    return np.array(detection.landmarks, np.float32)

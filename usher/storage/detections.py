@@ -179,18 +179,21 @@ class Detections:
             if exhausted:
                 await self._set_aside_exhausted(exhausted)
                 continue
-            ids = [document["_id"] for document in _to_go_together(candidates)]
-            if claimed := await self._take(ids, token, lease_s):
+            together = _to_go_together(candidates)
+            if claimed := await self._take(together, token, lease_s):
                 return Claim(token, claimed)
             # Another worker was quicker with all of them.
         return Claim(token, ())
 
     async def _candidates(self, limit: int) -> list[Document]:
-        found = self._detections.find(_CLAIMABLE, {"attempts": 1})
+        found = self._detections.find(_CLAIMABLE)
         return await found.sort([("captured_at", 1), ("_id", 1)]).limit(limit).to_list()
 
-    async def _take(self, ids: Sequence[str], token: str, lease_s: float) -> tuple[Detection, ...]:
-        await self._detections.update_many(
+    async def _take(
+        self, candidates: Sequence[Document], token: str, lease_s: float
+    ) -> tuple[Detection, ...]:
+        ids = [document["_id"] for document in candidates]
+        result = await self._detections.update_many(
             {"_id": {"$in": ids}, **_CLAIMABLE},
             [
                 {
@@ -202,6 +205,12 @@ class Detections:
                 }
             ],
         )
+        if result.matched_count == len(candidates):
+            # All are ours: what a worker reads of them has not changed since.
+            return tuple(
+                detection_from_document({**document, "attempts": document["attempts"] + 1})
+                for document in candidates
+            )
         claimed = self._detections.find({"_id": {"$in": ids}, "claim_token": token})
         documents = await claimed.sort([("captured_at", 1), ("_id", 1)]).to_list()
         return tuple(detection_from_document(document) for document in documents)

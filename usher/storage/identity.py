@@ -20,7 +20,7 @@ from usher.storage.merging import Merge
 from usher.storage.people import People
 from usher.storage.redecisions import Redecisions, persons_in
 from usher.storage.references import reference_of
-from usher.storage.versions import gallery_version, raise_version
+from usher.storage.versions import ANOTHER_VERSION, gallery_version, raise_version
 from usher.storage.visits import Arrival, Visits
 
 
@@ -203,6 +203,8 @@ class Identity:
         self, merges: Sequence[tuple[str, str]], version: int, session: Session
     ) -> int:
         """Merge strangers, one after the other; the gallery's new version."""
+        if merges and await gallery_version(self._database, session) != version:
+            raise LeaseLost(ANOTHER_VERSION)
         for into, other in merges:
             await self._check_alike([into, other], session)
             merge = Merge(self._database, into, [other], actor=USHER)

@@ -20,9 +20,9 @@ from usher.storage.database import Database, Session
 ANOTHER_VERSION = "somebody else has changed who is who: decide again"
 
 
-async def gallery_version(database: Database) -> int:
+async def gallery_version(database: Database, session: Session | None = None) -> int:
     """The gallery's version now."""
-    document = await database["settings"].find_one({"_id": "gallery"})
+    document = await database["settings"].find_one({"_id": "gallery"}, session=session)
     return int(document["version"]) if document else 0
 
 

@@ -18,6 +18,7 @@ from usher.vision.models import model_path
 CHIP_PX = 150
 _LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 _LOWER = 0.21
+_LEAST_APART = 0.2
 
 EyesAndNose: TypeAlias = NDArray[np.float32]
 """float32, (5, 2): x, y in pixels of the image, in dlib's order. Sides are those of the picture:
@@ -75,7 +76,13 @@ class FaceAligner:
     def __init__(self) -> None:
         self._landmarks = dlib.shape_predictor(str(model_path(_LANDMARKS)))
 
-    def align(self, image_rgb: RgbImage, box: Box, *formats: ChipFormat) -> AlignedFace:
+    def align(
+        self,
+        image_rgb: RgbImage,
+        box: Box,
+        *formats: ChipFormat,
+        landmarks: EyesAndNose | None = None,
+    ) -> AlignedFace:
         """The face in `box`, upright, eyes level.
 
         Parameters
@@ -86,6 +93,9 @@ class FaceAligner:
             Around the face, in pixels of `image_rgb`.
         formats
             How much to cut out, and how large; none: `DLIB_CHIP`.
+        landmarks
+            Where somebody has found them before; looked for here where they are None or not
+            `plausible`.
 
         Raises
         ------
@@ -94,13 +104,46 @@ class FaceAligner:
         """
         check_box(image_rgb, box)
         pixels = contiguous(image_rgb)
-        found = self._landmarks(pixels, _square(box))
+        if landmarks is not None and plausible(landmarks, box):
+            found = _detection(landmarks, box)
+        else:
+            found = self._landmarks(pixels, _square(box))
         chips = [
             dlib.get_face_chip(pixels, found, chip.side_px, chip.padding)
             for chip in formats or (DLIB_CHIP,)
         ]
         points = np.array([(point.x, point.y) for point in found.parts()], np.float32)
         return AlignedFace(tuple(np.asarray(chip, np.uint8) for chip in chips), points)
+
+
+def plausible(landmarks: EyesAndNose, box: Box) -> bool:
+    """Whether points may be the landmarks of an upright face in a box, in the order that is wanted.
+
+    They lie in the box or up to half its size beside it, their middle in it; the eyes are level, or
+    nearly, and a fifth of the box apart or more; each inner corner lies between the outer ones; and
+    the nose is below by a tenth to one and a half times what the eyes are apart. What stands for
+    other parts of a face, as other detectors' five points do, fails.
+    """
+    points = np.asarray(landmarks, np.float64)
+    if points.shape != (5, 2) or not np.isfinite(points).all():
+        return False
+    size = math.sqrt(box.width * box.height)
+    aside = points - box.centre
+    if np.abs(aside).max() > size or np.abs(aside.mean(axis=0)).max() > size / 2:
+        return False
+    across = points[0] - points[2]
+    apart = float(np.hypot(*across))
+    if apart < _LEAST_APART * size or across[0] < apart / 2:
+        return False
+    along = across / apart
+    right_inner, left_inner = (float((points[row] - points[2]) @ along) for row in (1, 3))
+    below = float((points[4] - points[2]) @ np.array([-along[1], along[0]]))
+    return 0 < left_inner < right_inner < apart and 0.1 * apart < below < 1.5 * apart
+
+
+def _detection(landmarks: EyesAndNose, box: Box) -> dlib.full_object_detection:
+    points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks]
+    return dlib.full_object_detection(_square(box), dlib.points(points))
 
 
 def _square(box: Box) -> dlib.rectangle:

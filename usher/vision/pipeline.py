@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from usher.domain.errors import InvalidImage, NoFaceFound
 from usher.domain.face import DetectedFace, FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.impostors import ImpostorDistances
-from usher.vision.align import DLIB_CHIP, ChipFormat, FaceAligner
+from usher.vision.align import DLIB_CHIP, ChipFormat, EyesAndNose, FaceAligner
 from usher.vision.detectors import FaceDetector, make_detector
 from usher.vision.embed import DLIB_CROPS, Embedder, embed_with_raw, make_embedder
 from usher.vision.images import RgbImage, resized
@@ -171,7 +172,11 @@ class FacePipeline:
         """Describe faces of one image: `describe_many` for each of `boxes`."""
         return self.describe_many([(image_rgb, box) for box in boxes])
 
-    def describe_many(self, faces: Iterable[tuple[RgbImage, Box]]) -> list[FaceDescription]:
+    def describe_many(
+        self,
+        faces: Iterable[tuple[RgbImage, Box]],
+        landmarks: Iterable[EyesAndNose | None] | None = None,
+    ) -> list[FaceDescription]:
         """Describe faces of any number of images, embedded in batches.
 
         The images are looked at one after the other and not kept: an iterator that makes them one
@@ -182,6 +187,8 @@ class FacePipeline:
         faces
             An image, uint8, (H, W, 3), RGB, and the box of a face in pixels of it; there may be
             none.
+        landmarks
+            For each face where they were found before, or None: what is plausible is used.
 
         Returns
         -------
@@ -197,7 +204,12 @@ class FacePipeline:
         # The first chip is the one that quality is judged by; the embedder may want others.
         views = self._embedder.views
         formats = tuple(dict.fromkeys((DLIB_CHIP, *views)))
-        prepared = [self._prepared(image_rgb, box, formats) for image_rgb, box in faces]
+        known = repeat(None) if landmarks is None else landmarks
+        # No face is taken from an iterator beyond the last, and none is kept.
+        prepared = [
+            self._prepared(image_rgb, box, formats, points)
+            for (image_rgb, box), points in zip(faces, known, strict=False)
+        ]
         chips = {
             chip: _stacked([face.chips[index] for face in prepared], chip)
             for index, chip in enumerate(formats)
@@ -209,9 +221,13 @@ class FacePipeline:
         ]
 
     def _prepared(
-        self, image_rgb: RgbImage, box: Box, formats: tuple[ChipFormat, ...]
+        self,
+        image_rgb: RgbImage,
+        box: Box,
+        formats: tuple[ChipFormat, ...],
+        landmarks: EyesAndNose | None,
     ) -> _PreparedFace:
-        aligned = self._aligner.align(image_rgb, box, *formats)
+        aligned = self._aligner.align(image_rgb, box, *formats, landmarks=landmarks)
         quality = assess(image_rgb, box, aligned.chip_rgb, aligned.landmarks)
         return _PreparedFace(box, aligned.chips, quality)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -368,6 +369,22 @@ class TestEnding:
             await stage.step()
 
 
+async def test_face_is_cut_out_by_the_landmarks_that_came_with_it(
+    backlog: Backlog, pipeline: FacePipeline, colours: list[bytes]
+) -> None:
+    """What was found at the edge: here a head leaning by 20 degrees."""
+    slope = math.tan(math.radians(20))
+    eyes = [(x, 40 + (x - 48) * slope) for x in (70, 54, 26, 42)]
+    for given in ((*eyes, (44.0, 60.0)), ((0.0, 0.0),) * 5):
+        await backlog.add(backlog.new(colours[0], landmarks=given))
+    stage = EmbeddingStage(backlog.detections, backlog.crops, pipeline)
+    assert await stage.step()
+    found = sorted(await backlog.all(), key=lambda row: row["captured_at"])
+    rolls = [row["quality"]["roll_deg"] for row in found]
+    assert rolls[0] == pytest.approx(20, abs=1)
+    assert rolls[1] != pytest.approx(20, abs=1)
+
+
 class FixedDelay(FacePipeline):
     """The colours' pipeline, so many seconds slower a batch."""
 
@@ -376,9 +393,9 @@ class FixedDelay(FacePipeline):
         super().__init__(inner._detector, inner._aligner, inner._embedder)
         self._delay_s = delay_s
 
-    def describe_many(self, faces: Any) -> Any:
+    def describe_many(self, *given: Any) -> Any:
         time.sleep(self._delay_s)
-        return super().describe_many(faces)
+        return super().describe_many(*given)
 
 
 async def test_worker_cannot_commit_when_it_was_away_for_longer_than_its_lease(

@@ -53,7 +53,9 @@ class House:
         assert lease is not None
         return lease
 
-    async def commit(self, *assignments: Assignment, version: int | None = None) -> int:
+    async def commit(
+        self, *assignments: Assignment, version: int | None = None, **more: Any
+    ) -> int:
         """Insert the detections that are new, and commit."""
         for assignment in assignments:
             await self.detections.insert(assignment.detection)
@@ -62,6 +64,7 @@ class House:
             lease=await self.lease(),
             lease_s=30,
             version=await self.identity.version() if version is None else version,
+            **more,
         )
 
     async def saw(self, person_id: str, second: float, **fields: Any) -> Detection:

@@ -9,9 +9,10 @@ import pytest
 
 from tests.unit.storage.house import BOSS, GAP_S, House, founding
 from tests.unit.storage.making import NOON, embedded, person
-from usher.domain.errors import LeaseLost
+from usher.domain.errors import Conflict, LeaseLost
 from usher.domain.records import (
     AlertStatus,
+    ChangeKind,
     Confidence,
     DetectionStatus,
     PersonKind,
@@ -224,6 +225,82 @@ class TestCompanions:
                 Assignment(detection=late, person_id="p-1", founds=True, companions=(early.id,))
             )
         assert await house.everything() == before
+
+
+class TestFollowingShots:
+    """Finished detections that go the way of a later shot of their track."""
+
+    async def test_shots_go_from_somebody_known_to_the_stranger_who_is_founded(
+        self, house: House
+    ) -> None:
+        ada = await house.known("Ada")
+        early = await house.saw(ada, 0, track_id="t")
+        nobodys = await house.left_over(1, track_id="t")
+        version = await house.identity.version()
+        late = embedded(2, track_id="t")
+        following = await house.commit(
+            founding(late, "p-1"),
+            following_shots=[
+                Assignment(detection=early, person_id="p-1", reference=True),
+                Assignment(detection=nobodys, person_id="p-1"),
+            ],
+        )
+        found = [await house.detections.get(item.id) for item in (early, nobodys, late)]
+        assert {item.person_id for item in found} == {"p-1"}
+        (visit,) = await house.all("visits")
+        assert {item.visit_id for item in found} == {visit["_id"]}
+        assert [alert["detection_id"] for alert in await house.all("alerts")] == [late.id]
+        assert {item.id for item in await house.people.faces_of("p-1")} == {early.id, late.id}
+        (change,) = await house.changes()
+        assert (change.kind, change.persons) == (ChangeKind.REDECIDE, ("p-1", ada))
+        assert await house.references.changed_since(version) == (following, {ada, "p-1"})
+        await house.undo_last()
+        assert (await house.detections.get(early.id)).person_id == ada
+        await house.who_is_who()
+
+    async def test_visit_goes_on_when_its_stranger_turns_out_to_be_another(
+        self, house: House
+    ) -> None:
+        await house.stranger("p-1", 0)
+        young = await house.stranger("p-2", 10 * GAP_S, track_id="t")
+        late = embedded(10 * GAP_S + 1, track_id="t")
+        alerts = {row["_id"] for row in await house.all("alerts")}
+        assignment = Assignment(detection=late, person_id="p-1")
+        await house.commit(assignment, merges=[("p-1", "p-2")])
+        stored = await house.detections.get(late.id)
+        assert stored.visit_id == (await house.detections.get(young.id)).visit_id
+        assert await house.people.strangers() == {"p-1"}
+        assert {row["_id"] for row in await house.all("alerts")} == alerts
+
+    @pytest.mark.parametrize("refused", ["corrected", "told apart"])
+    async def test_commit_writes_nothing_when_people_have_said_otherwise(
+        self, house: House, refused: str
+    ) -> None:
+        await house.stranger("p-1")
+        early = await house.stranger("p-2", 1, track_id="t")
+        late = embedded(2, track_id="t")
+        await house.detections.insert(late)
+        more: dict[str, Any] = {"merges": [("p-1", "p-2")]}
+        await house.told_apart(("p-1", "p-2"))
+        if refused == "corrected":
+            await house.corrections.correct(early.id, "p-2", actor=BOSS)
+            more = {"following_shots": [Assignment(detection=early, person_id="p-1")]}
+        before = await house.everything()
+        with pytest.raises(LeaseLost if refused == "corrected" else Conflict):
+            await house.commit(Assignment(detection=late, person_id="p-1"), **more)
+        assert await house.everything() == before
+
+    async def test_commit_is_to_be_decided_again_when_strangers_were_told_apart_meanwhile(
+        self, house: House
+    ) -> None:
+        await house.stranger("p-1")
+        await house.stranger("p-2", 1)
+        version = await house.identity.version()
+        await house.told_apart(("p-1", "p-2"))
+        await house.known("Ada")
+        late = Assignment(detection=embedded(2), person_id="p-1")
+        with pytest.raises(LeaseLost):
+            await house.commit(late, version=version, merges=[("p-1", "p-2")])
 
 
 class TestDrops:

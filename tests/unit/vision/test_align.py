@@ -7,7 +7,7 @@ import pytest
 
 from usher.domain.errors import InvalidImage
 from usher.domain.geometry import Box
-from usher.vision.align import DLIB_CHIP, ChipFormat, FaceAligner
+from usher.vision.align import DLIB_CHIP, ChipFormat, FaceAligner, plausible
 from usher.vision.images import RgbImage
 from usher.vision.pipeline import FacePipeline
 
@@ -55,6 +55,62 @@ def test_landmarks_are_in_the_documented_order(
         right_outer, right_inner, left_outer, left_inner, nose = points
         assert left_outer[0] < left_inner[0] < right_inner[0] < right_outer[0]
         assert nose[1] > points[:4, 1].max()
+
+
+def test_align_cuts_by_the_landmarks_that_are_given(
+    aligner: FaceAligner, pipeline: FacePipeline, two_people_rgb: RgbImage
+) -> None:
+    box = pipeline.faces_in(two_people_rgb)[0].box
+    found = aligner.align(two_people_rgb, box)
+    again = aligner.align(two_people_rgb, box, landmarks=found.landmarks)
+    assert np.array_equal(again.chip_rgb, found.chip_rgb)
+    assert np.array_equal(again.landmarks, found.landmarks)
+    # They were used: those of a face a little to the right show it a little to the left.
+    aside = aligner.align(two_people_rgb, box, landmarks=found.landmarks + np.float32([5, 0]))
+    assert np.array_equal(aside.landmarks, found.landmarks + np.float32([5, 0]))
+    assert not np.array_equal(aside.chip_rgb, found.chip_rgb)
+
+
+def test_align_looks_for_landmarks_when_those_given_are_not_plausible(
+    aligner: FaceAligner, pipeline: FacePipeline, two_people_rgb: RgbImage
+) -> None:
+    box = pipeline.faces_in(two_people_rgb)[0].box
+    found = aligner.align(two_people_rgb, box)
+    given = aligner.align(two_people_rgb, box, landmarks=np.zeros((5, 2), np.float32))
+    assert np.array_equal(given.chip_rgb, found.chip_rgb)
+
+
+BOX = Box(100, 100, 200, 200)
+UPRIGHT = np.array([[180, 140], [160, 140], [120, 140], [140, 140], [150, 170]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        (UPRIGHT, True),
+        (UPRIGHT + np.float32(60), False),  # beside the face
+        ((UPRIGHT - 150) / 4 + 150, False),  # the eyes too near to each other
+        (UPRIGHT[[2, 3, 0, 1, 4]], False),  # the eyes the other way round
+        (UPRIGHT[[1, 0, 2, 3, 4]], False),  # inner and outer corner exchanged
+        (UPRIGHT * [1, -1] + [0, 300], False),  # upside down
+        (UPRIGHT[:, ::-1], False),  # lying on the side
+        (np.full((5, 2), np.nan), False),
+        (UPRIGHT[:4], False),
+        # Another detector's five points: eyes, nose, corners of the mouth.
+        (np.array([[130, 140], [170, 140], [150, 160], [135, 180], [165, 180]]), False),
+    ],
+)
+def test_landmarks_are_plausible_when_they_may_be_an_upright_faces(
+    points: np.ndarray, expected: bool
+) -> None:
+    assert plausible(points, BOX) is expected
+
+
+def test_landmarks_found_are_plausible(
+    aligner: FaceAligner, pipeline: FacePipeline, two_people_rgb: RgbImage
+) -> None:
+    for found in pipeline.faces_in(two_people_rgb):
+        assert plausible(aligner.align(two_people_rgb, found.box).landmarks, found.box)
 
 
 def test_align_refuses_a_box_more_than_half_outside(aligner: FaceAligner) -> None:
