@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -167,7 +168,9 @@ def detect(
         "metrics_port": metrics_port,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
-    _watch(load_config(config, overrides), read_key(settings, key_file), settings)
+    loaded, key = load_config(config, overrides), partial(read_key, settings, key_file)
+    key()  # where there is none, say so before anything is opened
+    _watch(loaded, key, settings)
 
 
 def fetch_key(code: str, settings: Settings, api: str | None, key_file: Path | None) -> None:
@@ -241,7 +244,7 @@ def _areas(number: int, kind: str) -> str:
     return f"{number} {'area' if number == 1 else 'areas'} {kind}"
 
 
-def _watch(config: DetectorConfig, key: str, settings: Settings) -> None:
+def _watch(config: DetectorConfig, key: Callable[[], str], settings: Settings) -> None:
     stop = threading.Event()
     console = Console(stderr=True)
     with (

@@ -92,7 +92,7 @@ class Detection:
 def build(
     config: DetectorConfig,
     *,
-    key: str,
+    key: Callable[[], str],
     data: Path,
     stop: threading.Event,
     ca_file: Path | None = None,
@@ -103,7 +103,8 @@ def build(
     Parameters
     ----------
     key
-        The device's.
+        Reads the device's, again where the API does not let it in: a device that was paired anew
+        goes on.
     data
         The data directory: the spool lies in it, if the configuration names no folder.
     stop
@@ -126,7 +127,7 @@ def build(
         before = spool.books()
 
         def client(timeout_s: float = 10.0) -> UsherClient:
-            return UsherClient(config.api_url, key, timeout_s=timeout_s, ca_file=ca_file)
+            return UsherClient(config.api_url, key(), timeout_s=timeout_s, ca_file=ca_file)
 
         uploader = Uploader(spool, client, stop=stop)
         closing.callback(uploader.close)
