@@ -79,7 +79,7 @@ Point = tuple[Share, Share]
 Polygon = Annotated[list[Point], Field(min_length=3, max_length=100)]
 """Corners `[x, y]`, each a share of the frame's width and height, from the upper left corner."""
 Region = Annotated[Polygon, AfterValidator(_with_area)]
-Regions = Annotated[list[Region], Field(max_length=100)]
+Areas = Annotated[list[Region], Field(max_length=100)]
 
 
 class _Section(BaseModel):
@@ -161,12 +161,12 @@ class CameraConfig(_Section):
     margin: float = Field(
         0.5, ge=0, le=2, description="What a crop keeps around a face on each side, in its widths."
     )
-    include: Regions = Field(
+    include: Areas = Field(
         [],
         description="Areas of interest: polygons of at least three points [x, y], each a share "
         "(0 to 1) of the frame's width and height. Not set: the whole frame.",
     )
-    exclude: Regions = Field(
+    exclude: Areas = Field(
         [], description="Areas of no interest, as `include`; they count above it."
     )
     motion: bool = Field(True, description="Look for faces only where something moves.")

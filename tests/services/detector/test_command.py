@@ -224,6 +224,20 @@ def test_log_holds_no_key_and_no_image(detect: Detect, api: FakeApi, clip: Path)
     assert "JFIF" not in errors
 
 
+def test_log_holds_no_address_and_password_of_a_stream_that_is_away(detect: Detect) -> None:
+    source = "rtsp://viewer:hunter2@127.0.0.1:1/stream"
+    running = detect("--source", source, "--camera-id", "yard", USHER_LOG_LEVEL="DEBUG")
+    running.wait_for('"gone"')
+    running.process.send_signal(signal.SIGTERM)
+    status, records, rest = running.ended(timeout_s=15)
+    assert (status, rest) == (0, "")
+    assert "check its address" in str(records)
+    errors = running.errors.read_text()
+    assert "hunter2" not in errors
+    assert "127.0.0.1:1/" not in errors
+    assert "tcp://" not in errors
+
+
 def test_check_says_what_a_file_would_do_and_warns_of_what_is_missing(tmp_path: Path) -> None:
     file = tmp_path / "cameras.json"
     yard = {"camera_id": "yard", "source": "rtsp://viewer:hunter2@10.0.0.7/1", "max_fps": 4}

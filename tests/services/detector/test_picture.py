@@ -209,6 +209,11 @@ def test_plain_wall_is_not_blurred() -> None:
     assert set(Looked().states(120, changing(covered(SCENE)))) == {LIVE}
 
 
+def test_picture_stays_blurred_for_hours_while_it_is_covered(looked: Looked) -> None:
+    images = cycle(islice(changing(sprayed(SCENE)), 8))
+    assert set(looked.states(2 * 3600, images, every_s=10)[3:]) == {BLURRED}
+
+
 def test_camera_that_was_turned_to_a_plainer_scene_is_believed_within_a_day(
     looked: Looked,
 ) -> None:

@@ -129,10 +129,16 @@ def test_watched_waits_for_a_file_that_is_being_written(folder: Path) -> None:
     growing = folder / "a.jpg"
     looked = Looked(folder)
     sizes = [0, 100, 200, 300]
-    writing = [lambda size=size: growing.write_bytes(whole[:size]) for size in sizes]  # type: ignore[misc]
+    writing = [lambda size=size: growing.write_bytes(whole[:size]) for size in sizes]
     frames = looked.frames(*writing, lambda: growing.write_bytes(whole), nothing)
     assert len(frames) == 1
     assert below(folder) == {"seen/a.jpg"}
+
+
+def test_watched_gives_nothing_that_it_has_seen_only_once(folder: Path) -> None:
+    put(folder / "a.jpg")
+    assert Looked(folder).frames() == []
+    assert below(folder) == {"a.jpg"}
 
 
 def test_watched_takes_a_file_whose_upload_paused(
