@@ -12,7 +12,13 @@ from datetime import datetime
 import structlog
 
 from usher.client import UsherClient
-from usher.domain.errors import NotAuthenticated, PermissionDenied, TooManyRequests, Unavailable
+from usher.domain.errors import (
+    NotAuthenticated,
+    PermissionDenied,
+    TooManyRequests,
+    Unavailable,
+    UsherError,
+)
 from usher.domain.records import CameraState
 from usher.vision.images import RgbImage, encode_jpeg, resized
 from usher.wire import CameraRates, CameraReport, SpoolBooks, utc_now
@@ -82,7 +88,8 @@ class Reporter:
     Parameters
     ----------
     client_factory
-        Makes the client, which the reporter closes; with a timeout of a few seconds.
+        Makes the client, which the reporter closes, and another one where the key was not let in;
+        with a timeout of a few seconds.
     cameras
         How the cameras are now. Called in the reporter's thread; it must not raise.
     interval_s
@@ -96,6 +103,7 @@ class Reporter:
         *,
         interval_s: float = 10.0,
     ) -> None:
+        self._make_client = client_factory
         self._client = client_factory()
         self._cameras = cameras
         self._interval_s = interval_s
@@ -117,14 +125,14 @@ class Reporter:
         self._thread.join(_END_WITHIN_S)
 
     def _run(self) -> None:
-        with self._client:
-            while not self._closing.is_set():
-                due_at = time.monotonic() + self._interval_s
-                self._tell(self._cameras(), enough=self._closing.is_set)
-                while self._wait_until(due_at):
-                    self._tell(self._news(), enough=self._closing.is_set)
-            end_at = time.monotonic() + _END_WITHIN_S
-            self._tell(self._stopped(), enough=lambda: time.monotonic() > end_at)
+        while not self._closing.is_set():
+            due_at = time.monotonic() + self._interval_s
+            self._tell(self._cameras(), enough=self._closing.is_set)
+            while self._wait_until(due_at):
+                self._tell(self._news(), enough=self._closing.is_set)
+        end_at = time.monotonic() + _END_WITHIN_S
+        self._tell(self._stopped(), enough=lambda: time.monotonic() > end_at)
+        self._client.close()
 
     def _wait_until(self, due_at: float) -> bool:
         """Wait; whether there is something to tell before the next round."""
@@ -157,8 +165,20 @@ class Reporter:
                 self._report(status)
             except Exception as error:  # noqa: BLE001 - detection goes on, whatever it is
                 self._log(status.camera_id, error)
+                if isinstance(error, NotAuthenticated | PermissionDenied):
+                    self._renew()
                 if isinstance(error, _FOR_ALL):
                     return
+
+    def _renew(self) -> None:
+        """Another client: the device may have been paired anew."""
+        try:
+            fresh = self._make_client()
+        except UsherError as error:
+            self._log("", error)
+            return
+        self._client.close()
+        self._client = fresh
 
     def _report(self, status: CameraStatus) -> None:
         report = CameraReport(

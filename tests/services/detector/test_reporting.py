@@ -286,3 +286,17 @@ def test_reports_hold_the_time_of_a_device_whose_clock_is_ahead(
     start()
     told = cameras.wait_until("ahead", state="live")
     assert datetime.fromisoformat(told["state_since"]) < ahead
+
+
+def test_reports_go_on_when_the_device_is_paired_anew(
+    system: RunningSystem, cameras: Cameras
+) -> None:
+    keys = iter(["usher_device_revoked", system.device_key])
+    cameras.put("paired-anew")
+    reporter = Reporter(
+        lambda: UsherClient(system.url, next(keys), timeout_s=5), cameras, interval_s=0.1
+    )
+    try:
+        cameras.wait_until("paired-anew", state="live")
+    finally:
+        reporter.close()
