@@ -48,6 +48,9 @@ def faces_of_track(vectors: Vectors, weights: Weights, distance: float) -> list[
     list of array
         Of each face the rows, ascending, (K,).
     """
+    if len(vectors) and _gaps(np.asarray(vectors, np.float64)).max() <= distance:
+        # No two means lie farther apart than the farthest two of their shots.
+        return [np.arange(len(vectors))]
     groups = [[row] for row in range(len(vectors))]
     means = [np.asarray(vector, np.float64) for vector in vectors]
     while len(groups) > 1:
@@ -67,7 +70,13 @@ def _mean(vectors: Vectors, weights: Weights) -> Weights:
 
 def _nearest(means: Weights) -> tuple[int, int]:
     """The places of the two that are nearest to each other, the first one first."""
-    gaps = np.linalg.norm(means[:, None] - means[None], axis=2)
+    gaps = _gaps(means)
     gaps[np.tril_indices(len(means))] = np.inf
     one, other = np.unravel_index(gaps.argmin(), gaps.shape)
     return int(one), int(other)
+
+
+def _gaps(points: Weights) -> Weights:
+    """How far apart any two lie: (M, M)."""
+    gaps: Weights = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return gaps
