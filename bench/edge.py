@@ -49,6 +49,7 @@ from services.detector.uploader import Uploader
 from usher.client import UsherClient
 from usher.domain.geometry import Box
 from usher.identity.measured import MEASURED
+from usher.observability import configure_logging
 from usher.vision.align import FaceAligner
 from usher.vision.detectors import make_detector
 from usher.vision.images import CROP_FORMATS, decode_image
@@ -300,6 +301,7 @@ class _Looped:
 
 
 def _live_through(results: Any, clip: Path, minutes: float, api_url: str, folder: str) -> None:
+    configure_logging("bench", "ERROR")
     start = time.monotonic()
     speed_up = _DAY_S / (minutes * 60)
     spool = Spool(Path(folder, "crops.db"), SpoolLimits())
@@ -569,6 +571,7 @@ def main() -> int:
     if not clips:
         print("nothing measured: name a clip, or set USHER_TEST_DATA")
         return 0
+    configure_logging("bench", "ERROR")
     pipeline = make_pipeline(Runtime())
     sent = [uploads(clip, detector, pipeline) for detector in DETECTORS for clip in clips]
     most = Path(max(sent, key=lambda one: one.every).clip).name

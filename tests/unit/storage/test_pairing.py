@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.storage.making import NOON
 from usher.domain.errors import NotFound
 from usher.domain.records import PairingCode, Role
 from usher.storage.access import Devices, secret_hash
@@ -15,6 +14,8 @@ from usher.storage.database import Database
 from usher.storage.pairing import PairingCodes, code_hash
 
 CODE = "7K3Q-XZ0M"
+# To come: MongoDB itself removes codes that have expired.
+NOON = datetime(2190, 3, 1, 12, tzinfo=UTC)
 LAST = NOON + timedelta(minutes=10)
 
 

@@ -41,8 +41,9 @@ async def listened(api: Api, client: httpx2.AsyncClient) -> asyncio.Task[httpx2.
 
     watching = asyncio.create_task(witness())
     while not reached.is_set():
-        await api.database["alerts"].insert_one({"_id": "probe"})
-        await api.database["alerts"].delete_one({"_id": "probe"})
+        # Of what is embedded no stream tells.
+        await api.database["detections"].insert_one({"_id": "probe", "status": "embedded"})
+        await api.database["detections"].delete_one({"_id": "probe"})
         await asyncio.sleep(0.05)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
