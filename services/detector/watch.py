@@ -81,7 +81,6 @@ class Watch:
         if state == before:
             return False
         self._told = state, utc_now()
-        log.info("camera_state", camera=self.camera_id, state=state.value, reason=self._reason())
         return True
 
     def status(self, spool: SpoolBooks | None = None) -> CameraStatus:
@@ -111,7 +110,7 @@ class Watch:
                 if self._stop.is_set():
                     break
                 if self.camera.source.is_live:
-                    self._picture = self._health.look(frame)
+                    self._see(self._health.look(frame))
                 self.camera.look(frame)
                 self._on_frame(frame)
         except Exception as error:  # noqa: BLE001 - raised where the watches are awaited
@@ -119,6 +118,12 @@ class Watch:
         finally:
             self.camera.source.close()
             self.camera.finish()
+
+    def _see(self, picture: CameraState) -> None:
+        """Note how the picture is; sources say themselves whether there is one."""
+        if picture != self._picture:
+            log.info("picture_state", camera=self.camera_id, state=picture.value)
+        self._picture = picture
 
 
 def _jpeg(look: Look | None) -> bytes | None:
