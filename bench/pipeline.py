@@ -36,7 +36,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ from usher.storage.documents import to_document
 from usher.storage.embedded import EmbeddedServer
 from usher.storage.schema import prepare
 from usher.supervisor import Process, Program
+from usher.vision.align import FaceAligner
 from usher.vision.embed import DLIB, DLIB_CROPS, make_embedder
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.models import model_path
@@ -245,8 +246,15 @@ def cut(path: Path) -> Crop:
         number=0,
         camera_id="bench",
         margin=_MARGIN,
+        landmarks=aligner().align(photo_rgb, _LFW_FACE).landmarks,
     ).upload()
     return Crop(upload.image, upload.metadata)
+
+
+@cache
+def aligner() -> FaceAligner:
+    """Finds landmarks, as the detector does, outside of what is measured."""
+    return FaceAligner()
 
 
 def form(crop: Crop) -> bytes:
