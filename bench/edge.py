@@ -12,8 +12,10 @@ following, quality, crops encoded. Decoding counts, uploading does not.
   whom an acceptable crop of the tracks shows too.
 - First upload: from the moment that a camera gives the first frame with an acceptable face of a
   person until that person's first crop is ready to go out. The clip plays in real time.
-- A day: the clip with most faces again and again, through the spool and the uploader, to a stand-in
-  for the API that is away for an hour; the clock sped up so that twelve hours take `--minutes`.
+- A day: the clip with most faces again and again, as visits with nothing between them, through a
+  camera's watch, the spool, the uploader and the reporter, to a stand-in for the API that is away
+  for an hour; their clock, but the uploader's and the reporter's, jumps between visits so that
+  twelve hours take `--minutes`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,11 +45,15 @@ from numpy.typing import NDArray
 from services.detector.camera import Camera
 from services.detector.config import CameraConfig
 from services.detector.crops import Upload, cut
+from services.detector.picture import PictureHealth
+from services.detector.reporting import Reporter
 from services.detector.sources import Frame, Source, VideoFile
-from services.detector.spool import Spool, SpoolLimits
+from services.detector.spool import Clock, Spool, SpoolLimits
 from services.detector.uploader import Uploader
+from services.detector.watch import Watch
 from usher.client import UsherClient
 from usher.domain.geometry import Box
+from usher.domain.records import CameraState
 from usher.identity.measured import MEASURED
 from usher.observability import configure_logging
 from usher.vision.align import FaceAligner
@@ -55,7 +61,7 @@ from usher.vision.detectors import make_detector
 from usher.vision.images import CROP_FORMATS, decode_image
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime, core_count
-from usher.wire import IDEMPOTENCY_HEADER
+from usher.wire import IDEMPOTENCY_HEADER, SpoolBooks
 
 DETECTORS = ("hog", "mtcnn")
 SIZES = {"640x480": (640, 480), "720p": (1280, 720)}
@@ -207,7 +213,7 @@ def camera(
     )
 
 
-def watch(watched: Camera) -> None:
+def look_at_all(watched: Camera) -> None:
     """All frames of a camera's source, as `usher detect` goes through them."""
     for frame in watched.frames():
         watched.look(frame)
@@ -224,7 +230,7 @@ def _timed(results: Any, clips: Sequence[Path], detector: str) -> None:
     results.recv()
     start, cpu_start = time.perf_counter(), time.process_time()
     for one in watched:
-        watch(one)
+        look_at_all(one)
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     frames = sum(one.tally.frames for one in watched)
     results.send((frames, wall_s, cpu_s, watched[0].times.mean_ms()))
@@ -241,6 +247,7 @@ def timed(clips: Sequence[Path], detector: str, *, quarter: bool) -> tuple[int, 
         target=_timed, args=(theirs, clips, detector), daemon=True
     )
     process.start()
+    theirs.close()  # so that a child that dies is noticed
     ours.recv()
     over = threading.Event()
     throttle = threading.Thread(target=_throttled, args=(process.pid, over))
@@ -281,20 +288,29 @@ def speed(clips: Sequence[Path], size: str, detector: str, rounds: int) -> Speed
 
 
 class _Looped:
-    """A clip again and again, until the day is over."""
+    """A clip again and again through a day: visits of its own length, and nothing in between.
+
+    `now_s` is the day's clock: within a visit that of the clip, between two it jumps.
+    """
 
     is_live = True
     length = None
+    state = CameraState.LIVE
+    reason = None
+    skipped = 0
 
-    def __init__(self, clip: Path, until_s: float) -> None:
-        self._clip, self._until_s = clip, until_s
+    def __init__(self, clip: Path, minutes: float) -> None:
+        self.now_s = 0.0
+        self._clip, self._seconds = clip, minutes * 60
 
     def __iter__(self) -> Iterator[Frame]:
-        while True:
+        start = time.monotonic()
+        while (elapsed_s := time.monotonic() - start) < self._seconds:
+            visit_s = max(self.now_s, elapsed_s * _DAY_S / self._seconds)
             for frame in opened(self._clip):
-                if time.monotonic() > self._until_s:
-                    return
-                yield Frame(frame.image_rgb, frame.index, datetime.now(UTC))
+                self.now_s = visit_s + _at(frame)
+                captured_at = _STARTED_AT + timedelta(seconds=self.now_s)
+                yield Frame(frame.image_rgb, frame.index, captured_at)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -302,27 +318,30 @@ class _Looped:
 
 def _live_through(results: Any, clip: Path, minutes: float, api_url: str, folder: str) -> None:
     configure_logging("bench", "ERROR")
-    start = time.monotonic()
-    speed_up = _DAY_S / (minutes * 60)
-    spool = Spool(Path(folder, "crops.db"), SpoolLimits())
-    uploader = Uploader(spool, lambda: UsherClient(api_url, "key"), stop=threading.Event())
-    watched = camera(
-        _Looped(clip, start + minutes * 60),
-        "hog",
-        SMALLEST_PX["hog"],
-        spool.put,
-        clock=lambda: (time.monotonic() - start) * speed_up,
-    )
+    looped, stop = _Looped(clip, minutes), threading.Event()
+    clock = Clock(monotonic_s=lambda: looped.now_s, wall_s=lambda: looped.now_s)
+    spool = Spool(Path(folder, "crops.db"), SpoolLimits(), clock)
+    uploader = Uploader(spool, lambda: UsherClient(api_url, "key"), stop=stop)
     process, used, most_pending = psutil.Process(), [], 0
-    for frame in watched.frames():
-        watched.look(frame)
-        if watched.tally.frames % 50 == 0:
+
+    def note(frame: Frame) -> None:
+        nonlocal most_pending
+        if frame.index % 50 == 0:
             used.append(process.memory_info().rss / 1e6)
             most_pending = max(most_pending, spool.books().pending)
-    watched.finish()
+
+    watched = camera(looped, "hog", SMALLEST_PX["hog"], spool.put, clock=lambda: looped.now_s)
+    watch = Watch(watched, PictureHealth(), stop=stop, on_frame=note)
+    reporter = Reporter(
+        lambda: UsherClient(api_url, "key"),
+        lambda: [watch.status(SpoolBooks(**asdict(spool.books())))],
+    )
+    watch.start()
+    watch.join()
     uploader.wait_empty()
     used.append(process.memory_info().rss / 1e6)
     results.send((watched.tally, used, asdict(spool.books()), most_pending))
+    reporter.close()
     uploader.close()
     spool.close()
 
@@ -336,6 +355,7 @@ def day(clip: Path, minutes: float) -> Day:
             target=_live_through, args=(theirs, clip, minutes, stand_in.url, folder), daemon=True
         )
         process.start()
+        theirs.close()  # so that a child that dies is noticed
         tally, used, books, most_pending = ours.recv()
         process.join()
     stand_in.close()
@@ -368,7 +388,7 @@ class _StandIn:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 is_away = away[0] < time.monotonic() < away[1]
-                if not is_away:
+                if not is_away and self.headers[IDEMPOTENCY_HEADER]:
                     keys.add(self.headers[IDEMPOTENCY_HEADER])
                 body = b"{}" if is_away else b'{"id": "d", "status": "pending"}'
                 self.send_response(503 if is_away else 201)
@@ -397,7 +417,7 @@ def uploads(clip: Path, detector: str, pipeline: FacePipeline) -> Uploads:
     every, people = every_face(clip, detector, pipeline)
     sent: list[Upload] = []
     watched = camera(opened(clip), detector, smallest_px, sent.append)
-    watch(watched)
+    look_at_all(watched)
     shown = _vectors(sent, pipeline)
     same_at = MEASURED[pipeline.model_id].distance_at(_STRANGERS)
     return Uploads(
@@ -484,7 +504,7 @@ def first_uploads(
     """For each person, the milliseconds until their first crop was ready to go out."""
     source = Played(clip)
     ready: list[tuple[float, Upload]] = []
-    watch(
+    look_at_all(
         camera(
             source,
             detector,

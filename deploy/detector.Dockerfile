@@ -22,7 +22,8 @@ ENV PATH=/opt/usher/bin:$PATH \
     USHER_DATA=/var/lib/usher
 WORKDIR /var/lib/usher
 USER 10001:10001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen(os.environ['USHER_API_URL'] + '/readyz', timeout=4)"]
+# Of itself: that the API is away is what the spool is for.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:9090/metrics', timeout=4)"]
 ENTRYPOINT ["usher"]
-CMD ["detect"]
+CMD ["detect", "--metrics-port", "9090"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -116,34 +117,49 @@ class Camera:
         self._pace = Pace(config.detect_every, is_live=source.is_live)
         self._tracker = Tracker(self._track_id)
         self._shots: dict[str, BestShots[Crop]] = {}
+        self._kind = config.reader_kind
+        self._lock = threading.Lock()
         self._whole_s = float("-inf")
         self._run = ""
 
     def frames(self) -> Iterator[Frame]:
         """The source's frames; those of a video file are decoded ahead, on another core."""
-        is_file = self.config.reader_kind == "opencv" and not self.source.is_live
+        is_file = self._kind == "opencv" and not self.source.is_live
         return ahead(self.source) if is_file else iter(self.source)
 
     def look(self, frame: Frame) -> None:
         """Do all that is to be done with a frame."""
-        self.tally.frames += 1
-        if self.config.reader_kind != "opencv":
-            self._look_at_photograph(frame)
-            return
+        with self._lock:
+            self.tally.frames += 1
+            if self._kind == "opencv":
+                self._look_at_frame(frame)
+            else:
+                self._look_at_photograph(frame)
+
+    def rest(self) -> None:
+        """End tracks of a live camera that gives no frames any more; for any thread, any time."""
+        if self.source.is_live and self._lock.acquire(blocking=False):
+            try:
+                self._end(self._tracker.ended(self._clock()))
+            finally:
+                self._lock.release()
+
+    def finish(self) -> None:
+        """Send what is left of the tracks; no frame comes any more."""
+        with self._lock:
+            self._end(self._tracker.end_all())
+
+    def _look_at_frame(self, frame: Frame) -> None:
         self._run = self._run or f"{frame.origin or uuid.uuid4()}\n{frame.captured_at}"
         at_s = self._clock() if frame.origin is None else frame.captured_at.timestamp()
         with self.times.of("motion"):
             movement = self._motion.look(frame.image_rgb, at_s, mask=self._mask)
         if movement.cut:
             self._end(self._tracker.end_all())
+        self._end(self._tracker.ended(at_s))
         faces = self._faces(frame.image_rgb, movement.area, at_s)
         seen = self._assign(frame, faces, at_s)
-        self._end(self._tracker.ended(at_s))
         self.newest = Look(frame, tuple(seen), movement.area)
-
-    def finish(self) -> None:
-        """Send what is left of the tracks; no frame comes any more."""
-        self._end(self._tracker.end_all())
 
     # ---- Where faces are -------------------------------------------------------------------------
 

@@ -207,7 +207,9 @@ class CameraConfig(_Section):
     @property
     def reader_kind(self) -> ReaderKind:
         """The reader that was asked for, or the one that fits the source."""
-        return self.reader or ("folder" if Path(self.source).is_dir() else "opencv")
+        if self.reader is not None:
+            return self.reader
+        return "folder" if not self.is_live and Path(self.source).is_dir() else "opencv"
 
     @property
     def shown_source(self) -> str:

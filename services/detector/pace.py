@@ -13,6 +13,8 @@ FOLLOWS_PER_S = 15.0
 _REST = 1.5
 """After a live camera's search, as a multiple of the time that it took: searching takes two fifths
 of the time at most, so that a busy or slow machine still sees most frames."""
+_LONGEST_S = 5.0
+"""So often a camera is searched whatever the last search took: the machine may have slept."""
 _SMOOTHING = 0.9
 
 
@@ -58,7 +60,8 @@ class Pace:
     def searched(self, took_s: float) -> None:
         """Note how long a search took."""
         if self._is_live:
-            self._interval_s = max(1 / SEARCHES_PER_S, (1 + _REST) * took_s)
+            rest_s = min((1 + _REST) * took_s, _LONGEST_S)
+            self._interval_s = max(1 / SEARCHES_PER_S, rest_s)
 
 
 class StageTimes:
@@ -80,4 +83,4 @@ class StageTimes:
 
     def mean_ms(self) -> dict[str, float]:
         """By stage; what was never gone through is left out."""
-        return {stage: round(mean, 3) for stage, mean in self._mean_ms.items()}
+        return {stage: round(mean, 3) for stage, mean in dict(self._mean_ms).items()}

@@ -127,12 +127,19 @@ class Reporter:
     def _run(self) -> None:
         while not self._closing.is_set():
             due_at = time.monotonic() + self._interval_s
-            self._tell(self._cameras(), enough=self._closing.is_set)
+            self._tell(self._now(), enough=self._closing.is_set)
             while self._wait_until(due_at):
                 self._tell(self._news(), enough=self._closing.is_set)
         end_at = time.monotonic() + _END_WITHIN_S
         self._tell(self._stopped(), enough=lambda: time.monotonic() > end_at)
         self._client.close()
+
+    def _now(self) -> Sequence[CameraStatus]:
+        try:
+            return self._cameras()
+        except Exception as error:  # noqa: BLE001 - the next round may do
+            self._log("", error)
+            return ()
 
     def _wait_until(self, due_at: float) -> bool:
         """Wait; whether there is something to tell before the next round."""
@@ -144,7 +151,7 @@ class Reporter:
         """Cameras in another state than was told, without pictures: these come with the round."""
         return [
             replace(one, frame=_no_frame)
-            for one in self._cameras()
+            for one in self._now()
             if self._told.get(one.camera_id) != one.state
         ]
 
@@ -152,7 +159,7 @@ class Reporter:
         now = utc_now()
         return [
             replace(one, state=CameraState.STOPPED, since=now, reason=None, frame=_no_frame)
-            for one in self._cameras()
+            for one in self._now()
             if self._told.get(one.camera_id) != CameraState.STOPPED
         ]
 
@@ -174,7 +181,7 @@ class Reporter:
         """Another client: the device may have been paired anew."""
         try:
             fresh = self._make_client()
-        except UsherError as error:
+        except (UsherError, OSError) as error:
             self._log("", error)
             return
         self._client.close()

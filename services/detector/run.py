@@ -22,7 +22,6 @@ from services.detector.spool import SPOOL_FILE, Spool, SpoolCounts, SpoolLimits
 from services.detector.uploader import Uploader
 from services.detector.watch import Watch
 from usher.client import UsherClient
-from usher.domain.errors import UsherError
 from usher.vision.align import FaceAligner
 from usher.vision.detectors import make_detector
 from usher.wire import SpoolBooks
@@ -189,9 +188,6 @@ def _until_over(detection: Detection) -> None:
         changed = [watch.camera_id for watch in detection.watches if watch.refresh()]
         if changed:
             detection.reporter.changed()
-        broken = [watch for watch in detection.watches if watch.failure]
-        if any(not isinstance(watch.failure, UsherError) for watch in broken):
-            detection.stop.set()  # nobody foresaw it: the process is to be started again
         detection.stop.wait(_LOOK_S)
         if detection.stop.is_set():
             return

@@ -99,9 +99,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """What became of an entry: refused for a reason, else delivered."""
+    """What became of an entry: refused for a reason, else delivered. None is any key."""
 
-    key: str
+    key: str | None
     reason: str | None = None
 
 
@@ -401,7 +401,8 @@ class Spool:
                 metadata = DetectionMetadata.model_validate_json(row.metadata)
                 return Entry(row.number, Upload(row.image, metadata, row.key))
             log.error("crop_set_aside", key=row.key, reason=problem)
-            self._owed[row.number] = _Settlement(row.key, problem)
+            # By its number alone: the key may be what is damaged.
+            self._owed[row.number] = _Settlement(None, problem)
             self._write(lambda: None)
         return None
 

@@ -280,9 +280,13 @@ class SpoolFile:
         if number is None:
             return None
         row = self._execute(
-            "SELECT number, key, metadata, digest, image FROM entries WHERE number = ?", number
+            "SELECT number, CAST(key AS BLOB), CAST(metadata AS BLOB), digest, image "
+            "FROM entries WHERE number = ?",
+            number,
         ).fetchone()
-        return Row(*row)
+        # Text that was damaged may be no text any more; its digest then tells.
+        number, key, metadata, digest, image = row
+        return Row(number, _text(key), _text(metadata), digest, image)
 
     def remove(self, number: int, key: str | None = None) -> bool:
         """Delete an entry, if it is there; with a key, only if it bears that."""
@@ -291,18 +295,19 @@ class SpoolFile:
         )
         return done.rowcount == 1
 
-    def set_aside(self, number: int, key: str, reason: str) -> bool:
-        """Move an entry to the refused ones, if it is there."""
+    def set_aside(self, number: int, key: str | None, reason: str) -> bool:
+        """Move an entry to the refused ones, if it is there; with a key, only if it bears that."""
         self._execute(
-            "INSERT INTO refused SELECT number, key, camera_id, put_s, ?, metadata, image "
-            "FROM entries WHERE number = ? AND key = ?",
+            "INSERT INTO refused SELECT number, key, camera_id, put_s, ?1, metadata, image "
+            "FROM entries WHERE number = ?2 AND key = coalesce(?3, key)",
             *(reason, number, key),
         )
         return self.remove(number, key)
 
     def refusals(self) -> list[tuple[str, str]]:
         """Key and reason of the refused entries that are kept, the oldest first."""
-        return self._execute("SELECT key, reason FROM refused ORDER BY number").fetchall()
+        rows = self._execute("SELECT CAST(key AS BLOB), reason FROM refused ORDER BY number")
+        return [(_text(key), reason) for key, reason in rows]
 
     def forget_refused(self, *, key: str) -> None:
         """Delete the refused entry with this key, if there is one."""
@@ -375,3 +380,7 @@ def _number(aside: Path) -> int:
     """The N of `.corrupt-N`; 0 of another file."""
     number = aside.name.rpartition(".corrupt-")[2]
     return int(number) if number.isdecimal() else 0
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from services.detector.spool import Entry, Spool
 from usher.client import UsherClient
 from usher.domain.errors import (
+    ConfigurationError,
     NotAuthenticated,
     PermissionDenied,
     TooManyRequests,
@@ -130,8 +131,9 @@ class Uploader:
         while not self._closing.is_set():
             try:
                 client = self._make_client()
-            except UsherError as error:
-                self._say_kept_out(error)
+            except (UsherError, OSError) as error:
+                told = error if isinstance(error, UsherError) else ConfigurationError(str(error))
+                self._say_kept_out(told)
                 self._closing.wait(KEY_DELAY_S)
                 continue
             with client:

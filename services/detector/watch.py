@@ -13,6 +13,7 @@ from services.detector.camera import Camera, Look
 from services.detector.picture import PictureHealth
 from services.detector.reporting import CameraStatus, small_jpeg
 from services.detector.sources import Frame
+from usher.domain.errors import UsherError
 from usher.domain.records import CameraState
 from usher.wire import CameraRates, SpoolBooks, utc_now
 
@@ -51,6 +52,7 @@ class Watch:
         self._stop = stop
         self._on_frame = on_frame
         self._picture = CameraState.LIVE
+        self._reported: Look | None = None
         self._told: tuple[CameraState, datetime] = (CameraState.CONNECTING, utc_now())
         self._rates = _Rates(camera)
         self._thread = threading.Thread(target=self._run, name=self.camera_id, daemon=True)
@@ -69,6 +71,8 @@ class Watch:
     @property
     def state(self) -> CameraState:
         """The state now: the source's, and while that is live, the picture's."""
+        if self.failure is not None:
+            return CameraState.GONE
         if self.is_over and self.camera.tally.frames:
             return CameraState.STOPPED
         if self.camera.source.state != CameraState.LIVE:
@@ -76,7 +80,8 @@ class Watch:
         return self._picture
 
     def refresh(self) -> bool:
-        """Note the state; whether it has changed since the last time."""
+        """Note the state; whether it has changed since the last time. To be called often."""
+        self.camera.rest()
         state, (before, _) = self.state, self._told
         if state == before:
             return False
@@ -96,12 +101,25 @@ class Watch:
             reason=self._reason(),
             rates=self._rates.now(),
             spool=spool,
-            frame=lambda: _jpeg(look),
+            frame=lambda: self._picture_of(look),
             width=size[1] if size else None,
             height=size[0] if size else None,
         )
 
+    def _picture_of(self, look: Look | None) -> bytes | None:
+        """A picture to report; none where it was reported before: it would pass for a new one."""
+        if look is None or look is self._reported:
+            return None
+        self._reported = look
+        return small_jpeg(look.frame.image_rgb)
+
     def _reason(self) -> str | None:
+        if self.failure is not None:
+            return (
+                str(self.failure)
+                if isinstance(self.failure, UsherError)
+                else "it failed: see the log"
+            )
         return self.camera.source.reason if self.state == CameraState.GONE else None
 
     def _run(self) -> None:
@@ -114,20 +132,25 @@ class Watch:
                 self.camera.look(frame)
                 self._on_frame(frame)
         except Exception as error:  # noqa: BLE001 - raised where the watches are awaited
-            self.failure = error
+            self._fail(error)
         finally:
             self.camera.source.close()
             self.camera.finish()
+
+    def _fail(self, error: Exception) -> None:
+        """A file may be damaged; a camera never ends, and nothing else is foreseen: start again."""
+        self.failure = error
+        foreseen = isinstance(error, UsherError)
+        trace = None if foreseen else error
+        log.error("camera_failed", camera=self.camera_id, reason=repr(error), exc_info=trace)
+        if self.camera.source.is_live or not foreseen:
+            self._stop.set()
 
     def _see(self, picture: CameraState) -> None:
         """Note how the picture is; sources say themselves whether there is one."""
         if picture != self._picture:
             log.info("picture_state", camera=self.camera_id, state=picture.value)
         self._picture = picture
-
-
-def _jpeg(look: Look | None) -> bytes | None:
-    return small_jpeg(look.frame.image_rgb) if look else None
 
 
 class _Rates:

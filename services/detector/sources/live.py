@@ -45,6 +45,9 @@ class LiveTiming:
         Without a frame for so long, a connection counts as hung, and another one is made.
     open_s
         The same while a connection is being made: a slow stream has to show some frames first.
+    stuck_s
+        So long after three connections hang that cannot be ended, the source gives up, so that the
+        process is started again.
     first_delay_s, max_delay_s
         Back-off: the longest pause before the second try, and before any. It doubles in between.
         The pauses are random, from a half to the whole of it, so that the cameras of a switch that
@@ -55,6 +58,7 @@ class LiveTiming:
     open_s: float = 20.0
     first_delay_s: float = 1.0
     max_delay_s: float = 30.0
+    stuck_s: float = 300.0
 
     def delay_s(self, failures: int) -> float:
         """The pause after so many attempts without a frame."""
@@ -113,6 +117,7 @@ class LiveVideo:
         self._newest = _Newest()
         self._state, self._reason = CameraState.CONNECTING, ""
         self._hung: list[_Connection] = []
+        self._stuck_since_s: float | None = None
         self._log = log.bind(camera=name)
         self._watch = threading.Thread(
             target=self._keep_connected, name=f"{name} watch", daemon=True
@@ -136,6 +141,11 @@ class LiveVideo:
     def __iter__(self) -> Iterator[Frame]:
         self._watch.start()
         while not self._over:
+            if self._is_stuck():
+                raise SourceError(
+                    "the camera's driver or line hangs, and so does every new connection: start "
+                    "the detector again"
+                )
             frame = self._newest.take(wait_s=_POLL_S, pause_s=self._interval_s)
             if frame is not None and not self._over:
                 yield frame
@@ -188,7 +198,14 @@ class LiveVideo:
     def _may_connect(self) -> bool:
         """Whether not too many connections hang already: each holds a thread until it is freed."""
         self._hung = [connection for connection in self._hung if not connection.ended.is_set()]
-        return len(self._hung) < _MAX_HUNG
+        may = len(self._hung) < _MAX_HUNG
+        self._stuck_since_s = None if may else self._stuck_since_s or time.monotonic()
+        return may
+
+    def _is_stuck(self) -> bool:
+        """Whether for long no connection could be tried, as those before it hang."""
+        since_s = self._stuck_since_s
+        return since_s is not None and time.monotonic() - since_s > self._timing.stuck_s
 
     def _become(self, state: CameraState, reason: str = "") -> None:
         if (state, reason) == (self._state, self._reason):

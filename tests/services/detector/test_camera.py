@@ -220,3 +220,31 @@ def test_memory_does_not_grow_with_tracks_that_have_ended() -> None:
     assert camera.tally.tracks == 8
     assert camera._shots == {}
     assert camera._tracker.tracks == []
+
+
+def test_tracks_end_though_no_frame_comes_any_more() -> None:
+    now_s = [0.0]
+    sent: list[Upload] = []
+    source = Pictures([room((300, 100))] * 3, is_live=True)
+    config = CameraConfig(camera_id="door", source="0", shots={"max_shots": 1})
+    camera = Camera(config, source, Finder(), ALIGNER, sent.append, clock=lambda: now_s[0])
+    for frame in source:
+        camera.look(frame)
+        now_s[0] += 0.1
+    before = len(sent)
+    camera.rest()
+    assert len(camera._tracker.tracks) == 1
+    now_s[0] += 10
+    camera.rest()
+    assert camera._tracker.tracks == [] == list(camera._shots)
+    assert len(sent) == before + 1  # a red square is no face to be recognised: its only shot
+
+
+def test_somebody_after_a_long_silence_is_another_track() -> None:
+    moments = iter([0.0, 3600.0, 3600.1])
+    source = Pictures([room((300, 100))] * 3, is_live=True)
+    config = CameraConfig(camera_id="door", source="0", motion=False, detect_every=1)
+    camera = Camera(config, source, Finder(), ALIGNER, lambda _: None, clock=lambda: next(moments))
+    for frame in source:
+        camera.look(frame)
+    assert camera.tally.tracks == 2

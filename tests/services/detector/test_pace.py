@@ -56,3 +56,11 @@ def test_stages_are_measured() -> None:
         pass
     assert set(times.mean_ms()) == {"search"}
     assert times.mean_ms()["search"] >= 0
+
+
+def test_a_machine_that_slept_during_a_search_goes_on_soon() -> None:
+    pace = Pace(None, is_live=True)
+    assert pace.searches(0)
+    pace.searched(600)
+    assert not pace.searches(4)
+    assert pace.searches(5.1)

@@ -676,6 +676,25 @@ def test_damaged_entry_is_set_aside_and_never_sent(spool_in: MakeSpool, file: Pa
     assert (books.produced, books.refused, books.pending) == (10, 1, 9)
 
 
+@pytest.mark.parametrize("column", ["key", "metadata"])
+def test_entry_whose_text_is_no_text_any_more_stops_no_other(
+    spool_in: MakeSpool, file: Path, column: str
+) -> None:
+    spool = spool_in()
+    for number in range(3):
+        spool.put(upload(number))
+    spool.close()
+    with sqlite3.connect(file) as database:
+        damage = f"UPDATE entries SET {column} = CAST(X'FF41' AS TEXT) WHERE number = 1"
+        database.execute(damage)
+    database.close()
+    spool = spool_in()
+    assert [entry.upload.key for entry in taken(spool)] == ["key-1", "key-2"]
+    books = spool.books()
+    assert (books.refused, books.pending) == (1, 2)
+    assert [reason for _, reason in spool.refusals()] == ["it was damaged on the disk"]
+
+
 def test_entry_of_another_version_is_set_aside(spool_in: MakeSpool, file: Path) -> None:
     spool = spool_in()
     spool.put(upload(1))
