@@ -685,7 +685,7 @@ def test_entry_whose_text_is_no_text_any_more_stops_no_other(
         spool.put(upload(number))
     spool.close()
     with sqlite3.connect(file) as database:
-        damage = f"UPDATE entries SET {column} = CAST(X'FF41' AS TEXT) WHERE number = 1"
+        damage = f"UPDATE entries SET {column} = CAST(X'FF41' AS TEXT) WHERE number = 1"  # noqa: S608
         database.execute(damage)
     database.close()
     spool = spool_in()
