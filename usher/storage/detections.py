@@ -162,8 +162,14 @@ class Detections:
     async def page(
         self, selection: DetectionFilter, *, cursor: str | None, limit: int
     ) -> tuple[list[Detection], str | None]:
+        """Without vectors: nobody who reads a list needs them."""
         documents, following = await newest_first(
-            self._detections, selection.query(), by="captured_at", cursor=cursor, limit=limit
+            self._detections,
+            selection.query(),
+            by="captured_at",
+            cursor=cursor,
+            limit=limit,
+            fields=_WITHOUT_VECTOR,
         )
         return [detection_from_document(document) for document in documents], following
 

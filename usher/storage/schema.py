@@ -48,7 +48,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("received_at", ASCENDING)]),
+        # What counts detections reads these alone, and no document.
+        IndexModel([("status", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING), ("person_id", ASCENDING)]),
         IndexModel([("crop", ASCENDING)]),
         IndexModel(
             [("candidate_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)],
@@ -65,7 +67,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "persons": [
         IndexModel([("kind", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("created_at", ASCENDING)]),
+        IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("kind", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("name", ASCENDING)]),
     ],
     "faces": [
         IndexModel([("person_id", ASCENDING), ("created_at", ASCENDING)]),
@@ -81,7 +85,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING)]),
-        IndexModel([("sent_at", ASCENDING)]),
+        IndexModel([("status", ASCENDING), ("sent_at", ASCENDING)]),
     ],
     "users": [IndexModel([("username", ASCENDING)], unique=True)],
     "sessions": [
@@ -92,7 +96,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("keys", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=900),
     ],
-    "devices": [IndexModel([("key_hash", ASCENDING)], unique=True)],
+    "devices": [
+        IndexModel([("key_hash", ASCENDING)], unique=True),
+        IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "pairing_codes": [
         IndexModel(
             [("code_hash", ASCENDING)],
