@@ -20,6 +20,7 @@ from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
 from services.api.state import State
+from services.api.thumbnails import PictureSize
 from services.api.uploads import read_upload
 from services.api.views import face_view, one_person_view, person_views
 from usher import wire
@@ -191,10 +192,16 @@ async def remove_face(
 @router.get(
     "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
 )
-async def face_image(person_id: str, face_id: str, request: Request, state: Api) -> Response:
-    """The picture of a face, JPEG."""
+async def face_image(
+    person_id: str,
+    face_id: str,
+    request: Request,
+    state: Api,
+    size: PictureSize | None = None,
+) -> Response:
+    """The picture of a face, JPEG; with `size` made small, for lists."""
     face = await state.people.face(person_id, face_id)
-    return await picture(face.crop, request, state)
+    return await picture(face.crop, request, state, size)
 
 
 def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:

@@ -100,12 +100,13 @@ async def test_page_gives_what_was_there_at_the_start_once_when_entries_arrive_a
         seen.extend(document["_id"] for document in page)
         if cursor is None:
             break
+        if number >= 5:
+            continue
         # Newer, older, and at the very moment of an entry, before and after it.
         moments = {"new": 9_000, "old": -9_000, "a": number // 2, "z": number // 2}
         await filled["audit"].insert_many(
             {"_id": f"{name}{number}", "at": NOON + timedelta(milliseconds=at)}
             for name, at in moments.items()
-            if number < 5
         )
     assert len(seen) == len(set(seen))
     assert {f"e{number}" for number in range(10)} <= set(seen)
