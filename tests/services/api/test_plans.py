@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.api.app import create_app, describe
+from services.api.app import create_app
+from services.api.contract import describe
 from usher.domain.records import AlertStatus, DetectionStatus
 from usher.settings import Settings
 from usher.storage.database import Database
