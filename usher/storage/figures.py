@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from dataclasses import dataclass
 from datetime import datetime
 
 from usher.domain.records import UNFINISHED, AlertStatus, DetectionStatus
 from usher.storage.database import Database
 from usher.storage.documents import Document
+
+_UNFINISHED: Document = {"status": {"$in": list(UNFINISHED)}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +28,43 @@ class Figures:
 
 async def figures(database: Database, *, since: datetime | None) -> Figures:
     """Count detections received, people seen and alerts sent since a moment, or ever."""
-    detections = database["detections"]
-    unfinished = {"status": {"$in": list(UNFINISHED)}}
-    oldest = await detections.find_one(unfinished, {"received_at": 1}, sort=[("received_at", 1)])
+    sent = {"status": AlertStatus.SENT, **_from("sent_at", since)}
+    by_status, persons, new_persons, alerts_sent = await gather(
+        _by_status(database, since),
+        _distinct_persons(database, since),
+        _new_persons(database, since),
+        database["alerts"].count_documents(sent),
+    )
+    queue, alerts_unsent, oldest = await gather(
+        database["detections"].count_documents(_UNFINISHED),
+        database["alerts"].count_documents({"status": AlertStatus.PENDING}),
+        _oldest_unfinished_at(database),
+    )
     return Figures(
-        by_status=await _by_status(database, since),
-        persons=await _distinct_persons(database, since),
-        new_persons=await _new_persons(database, since),
-        alerts_sent=await database["alerts"].count_documents(
-            {"status": AlertStatus.SENT, **_from("sent_at", since)}
-        ),
-        queue=await detections.count_documents(unfinished),
-        alerts_unsent=await database["alerts"].count_documents({"status": AlertStatus.PENDING}),
-        oldest_unfinished_at=oldest["received_at"] if oldest else None,
+        by_status=by_status,
+        persons=persons,
+        new_persons=new_persons,
+        alerts_sent=alerts_sent,
+        queue=queue,
+        alerts_unsent=alerts_unsent,
+        oldest_unfinished_at=oldest,
     )
 
 
 async def _by_status(database: Database, since: datetime | None) -> dict[DetectionStatus, int]:
     """Counted one by one: an index holds each status together."""
-    received = _from("received_at", since)
-    counts = {
-        status: await database["detections"].count_documents({"status": status, **received})
-        for status in DetectionStatus
-    }
-    return {status: count for status, count in counts.items() if count}
+    detections, received = database["detections"], _from("received_at", since)
+    counts = await gather(
+        *(detections.count_documents({"status": one, **received}) for one in DetectionStatus)
+    )
+    return {one: count for one, count in zip(DetectionStatus, counts, strict=True) if count}
+
+
+async def _oldest_unfinished_at(database: Database) -> datetime | None:
+    oldest = await database["detections"].find_one(
+        _UNFINISHED, {"received_at": 1}, sort=[("received_at", 1)]
+    )
+    return oldest["received_at"] if oldest else None
 
 
 async def _distinct_persons(database: Database, since: datetime | None) -> int:
