@@ -85,6 +85,7 @@ class Policy:
         self, request: Request, state: Annotated[State, Depends(get_state)]
     ) -> Principal:
         principal = await authenticate(request, state)
+        state.rates.take(principal.id)
         if principal.role not in self.roles:
             raise PermissionDenied(f"a {principal.role.value} may not do that")
         return principal

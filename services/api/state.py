@@ -15,6 +15,7 @@ from services.api.assessments import Assessments
 from services.api.hub import Hub
 from services.api.metrics import Metrics
 from services.api.sightings import Sightings
+from services.api.throttle import Rates
 from usher.following import Follower
 from usher.identity.decide import Identifier
 from usher.identity.rules import make_rule
@@ -73,6 +74,7 @@ class State:
     pipeline: FacePipeline
     hub: Hub
     metrics: Metrics
+    rates: Rates
     follower: Follower
     assessments: Assessments
     calibrations: Calibrations
@@ -118,6 +120,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         pipeline=pipeline,
         hub=Hub(database),
         metrics=Metrics(),
+        rates=Rates(),
         follower=follower,
         assessments=Assessments(follower),
         calibrations=Calibrations(database),
