@@ -303,9 +303,15 @@ class UsherClient:
     def person(self, person_id: str) -> Person:
         return self._get(Person, f"/persons/{person_id}")
 
-    def create_person(self, new: PersonCreate) -> Person:
-        """Add somebody known. Two may have one name."""
-        return self._send(Person, "POST", "/persons", new)
+    def create_person(self, new: PersonCreate, *, idempotency_key: str | None = None) -> Person:
+        """Add somebody known. Two may have one name; a repeat with the same key adds nobody."""
+        response = self._request(
+            "POST",
+            "/persons",
+            json=new.model_dump(mode="json", exclude_unset=True),
+            headers=_once(idempotency_key),
+        )
+        return Person.model_validate_json(response.content)
 
     def update_person(self, person_id: str, update: PersonUpdate) -> Person:
         return self._send(Person, "PATCH", f"/persons/{person_id}", update)
@@ -356,8 +362,10 @@ class UsherClient:
         path = f"/persons/{face.person_id}/faces/{face.id}/image"
         return self._request("GET", path, params={"size": size} if size else None).content
 
-    def enrol_face(self, person_id: str, photograph: bytes) -> Face:
-        """Add a photograph (JPEG, PNG or WebP) of a person's one face.
+    def enrol_face(
+        self, person_id: str, photograph: bytes, *, idempotency_key: str | None = None
+    ) -> Face:
+        """Add a photograph (JPEG, PNG or WebP) of a person's one face; with a key once.
 
         Raises
         ------
@@ -366,7 +374,8 @@ class UsherClient:
         """
         files = {"image": ("photograph", photograph)}
         path = f"/persons/{person_id}/faces"
-        return Face.model_validate_json(self._request("POST", path, files=files).content)
+        response = self._request("POST", path, files=files, headers=_once(idempotency_key))
+        return Face.model_validate_json(response.content)
 
     def remove_face(self, face: Face) -> None:
         """Stop recognising a person by this face."""
@@ -424,6 +433,10 @@ class UsherClient:
             "where it comes from a CA of your own, name that CA's PEM file in USHER_CA_FILE "
             "(`ca_file` in a detector's configuration)"
         )
+
+
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
 
 
 def _events_in(lines: Iterable[str]) -> Iterator[Event]:

@@ -35,6 +35,7 @@ from usher.storage.pairing import PairingCodes
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
+from usher.storage.repetitions import Repetitions
 from usher.storage.serving import Embedders, Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
@@ -59,6 +60,7 @@ class State:
     detections: Detections
     people: People
     registry: Registry
+    repetitions: Repetitions
     corrections: Corrections
     history: History
     alerts: Alerts
@@ -105,6 +107,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         detections=Detections(database),
         people=People(database),
         registry=Registry(database),
+        repetitions=Repetitions(database),
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
         history=History(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),

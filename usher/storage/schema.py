@@ -39,6 +39,7 @@ COLLECTIONS = (
     "before_images",
     "gallery_changes",
     "calibrations",
+    "repetitions",
 )
 
 _INDEXES: Mapping[str, list[IndexModel]] = {
@@ -120,6 +121,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("document_id", ASCENDING)]),
     ],
     "gallery_changes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
+    "repetitions": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
     "calibrations": [IndexModel([("at", DESCENDING), ("_id", DESCENDING)])],
 }
 
