@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
 import httpx2
 from pydantic import BaseModel
@@ -23,24 +24,38 @@ from usher.wire import (
     AlertSettlement,
     Assignment,
     Body,
+    Camera,
+    CameraRemoved,
     CameraReport,
+    CameraUpdate,
     ClaimedAlert,
     Credentials,
+    DeletionReceipt,
     Detection,
     DetectionAccepted,
     DetectionMetadata,
+    Device,
+    DeviceCreate,
     DeviceCreated,
+    EventKind,
     Face,
     Health,
+    Identification,
     IdentityChange,
     IdentityStats,
     Merge,
     Page,
     Pairing,
+    PairingCode,
+    PairingCodeCreate,
+    PairingCodeCreated,
+    PasswordChange,
     Person,
     PersonCreate,
+    PersonRemoved,
     PersonUpdate,
     Rejection,
+    Resource,
     Session,
     Split,
     Stats,
@@ -59,10 +74,26 @@ _BY_STATUS: Mapping[int, type[errors.UsherError]] = {
     403: errors.PermissionDenied,
 }
 """Where no problem details say more, as from a proxy before the API."""
+_EVENTS: Mapping[EventKind, type[Resource]] = {
+    "detection": Detection,
+    "person": Person,
+    "person_removed": PersonRemoved,
+    "alert": Alert,
+    "camera": Camera,
+    "camera_removed": CameraRemoved,
+}
 _DEFAULT_RETRY_AFTER_S = 5
 _MAX_RETRY_AFTER_S = 3600
 _PASSING = frozenset({408, 425})
 """Client errors that pass by themselves: a slow request, and one that came too early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened, and the body of what it happened to, as it is now."""
+
+    kind: EventKind
+    body: Resource
 
 
 class UsherClient:
@@ -143,6 +174,32 @@ class UsherClient:
         self._request("DELETE", "/session")
         del self._http.headers[CSRF_HEADER]
 
+    def session(self) -> Session:
+        """Who is signed in."""
+        return self._get(Session, "/session")
+
+    def change_password(self, change: PasswordChange) -> None:
+        """Change one's own password. It ends every session, this one too."""
+        self._request("POST", "/session/password", json=change.model_dump(mode="json"))
+        self._http.headers.pop(CSRF_HEADER, None)
+
+    def events(self) -> Iterator[Event]:
+        """What happens, from now on; it ends when the API or the session does.
+
+        After a break read the lists again: events are not kept for those who were away. For
+        people; machines have no session.
+        """
+        path = f"{API_PREFIX}/events"
+        forever = httpx2.Timeout(self._http.timeout.connect, read=None)
+        try:
+            with self._http.stream("GET", path, timeout=forever) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _error_of(response)
+                yield from _events_in(response.iter_lines())
+        except httpx2.TransportError as error:
+            raise errors.Unavailable(self._why_away(error)) from error
+
     def upload_detection(
         self, image: bytes, metadata: DetectionMetadata, *, idempotency_key: str
     ) -> DetectionAccepted:
@@ -167,6 +224,42 @@ class UsherClient:
             parts["frame"] = ("frame", frame)
         self._request("POST", f"/cameras/{camera_id}/report", files=parts)
 
+    def cameras(self) -> list[Camera]:
+        """Every camera that ever saw a face, or that a device reported."""
+        return self._get(Page[Camera], "/cameras").items
+
+    def update_camera(self, camera_id: str, update: CameraUpdate) -> Camera:
+        """Name a camera, and say who hears of its alerts."""
+        return self._send(Camera, "PATCH", f"/cameras/{camera_id}", update)
+
+    def delete_camera(self, camera_id: str) -> None:
+        """Forget a camera that is there no more. Its detections stay."""
+        self._request("DELETE", f"/cameras/{camera_id}")
+
+    def camera_frame(self, camera_id: str) -> bytes:
+        """A camera's last picture, as JPEG."""
+        return self._request("GET", f"/cameras/{camera_id}/frame").content
+
+    def devices(self) -> list[Device]:
+        """Everything that holds a key."""
+        return self._get(Page[Device], "/devices").items
+
+    def create_device(self, new: DeviceCreate) -> DeviceCreated:
+        """Make a key. It is in this answer and never again."""
+        return self._send(DeviceCreated, "POST", "/devices", new)
+
+    def delete_device(self, device_id: str) -> None:
+        """Revoke a key, at once."""
+        self._request("DELETE", f"/devices/{device_id}")
+
+    def create_pairing_code(self, new: PairingCodeCreate) -> PairingCodeCreated:
+        """Make a code with which one detector can fetch a key of its own."""
+        return self._send(PairingCodeCreated, "POST", "/pairing-codes", new)
+
+    def pairing_code(self, code_id: str) -> PairingCode:
+        """What became of a code."""
+        return self._get(PairingCode, f"/pairing-codes/{code_id}")
+
     def pair(self, code: str) -> DeviceCreated:
         """Fetch a device's key by a code from the panel; the code is used up then.
 
@@ -186,9 +279,15 @@ class UsherClient:
     def detection(self, detection_id: str) -> Detection:
         return self._get(Detection, f"/detections/{detection_id}")
 
-    def detection_image(self, detection_id: str) -> bytes:
-        """The stored crop, as JPEG."""
-        return self._request("GET", f"/detections/{detection_id}/image").content
+    def detection_image(self, detection_id: str, *, size: int | None = None) -> bytes:
+        """The stored crop, as JPEG; with a size (160 or 320) no side of it is longer."""
+        params = {"size": size} if size else None
+        return self._request("GET", f"/detections/{detection_id}/image", params=params).content
+
+    def retry(self, detection_id: str) -> Detection:
+        """Try a detection again that has failed."""
+        response = self._request("POST", f"/detections/{detection_id}/retry")
+        return Detection.model_validate_json(response.content)
 
     def assign(self, detection_id: str, assignment: Assignment) -> Detection:
         """Say who a detection shows."""
@@ -204,16 +303,29 @@ class UsherClient:
     def person(self, person_id: str) -> Person:
         return self._get(Person, f"/persons/{person_id}")
 
-    def create_person(self, new: PersonCreate) -> Person:
-        """Add somebody known. Two may have one name."""
-        return self._send(Person, "POST", "/persons", new)
+    def create_person(self, new: PersonCreate, *, idempotency_key: str | None = None) -> Person:
+        """Add somebody known. Two may have one name; a repeat with the same key adds nobody."""
+        response = self._request(
+            "POST",
+            "/persons",
+            json=new.model_dump(mode="json", exclude_unset=True),
+            headers=_once(idempotency_key),
+        )
+        return Person.model_validate_json(response.content)
 
     def update_person(self, person_id: str, update: PersonUpdate) -> Person:
         return self._send(Person, "PATCH", f"/persons/{person_id}", update)
 
-    def delete_person(self, person_id: str) -> None:
-        """Delete a person with everything that is theirs. For good."""
-        self._request("DELETE", f"/persons/{person_id}")
+    def delete_person(self, person_id: str) -> DeletionReceipt:
+        """Delete a person with everything that is theirs, for good; what went."""
+        response = self._request("DELETE", f"/persons/{person_id}")
+        return DeletionReceipt.model_validate_json(response.content)
+
+    def identify(self, photograph: bytes) -> Identification:
+        """Who is in a photograph (JPEG, PNG or WebP). Nothing is stored."""
+        files = {"image": ("photograph", photograph)}
+        response = self._request("POST", "/identify", files=files)
+        return Identification.model_validate_json(response.content)
 
     def merge(self, person_id: str, merge: Merge) -> Person:
         """Fold others into a person."""
@@ -245,12 +357,15 @@ class UsherClient:
         """What a person is recognised by."""
         return self._get(Page[Face], f"/persons/{person_id}/faces").items
 
-    def face_image(self, face: Face) -> bytes:
-        """The picture of a reference, as JPEG."""
-        return self._request("GET", f"/persons/{face.person_id}/faces/{face.id}/image").content
+    def face_image(self, face: Face, *, size: int | None = None) -> bytes:
+        """The picture of a reference, as JPEG; with a size (160 or 320) no side of it is longer."""
+        path = f"/persons/{face.person_id}/faces/{face.id}/image"
+        return self._request("GET", path, params={"size": size} if size else None).content
 
-    def enrol_face(self, person_id: str, photograph: bytes) -> Face:
-        """Add a photograph (JPEG, PNG or WebP) of a person's one face.
+    def enrol_face(
+        self, person_id: str, photograph: bytes, *, idempotency_key: str | None = None
+    ) -> Face:
+        """Add a photograph (JPEG, PNG or WebP) of a person's one face; with a key once.
 
         Raises
         ------
@@ -259,7 +374,8 @@ class UsherClient:
         """
         files = {"image": ("photograph", photograph)}
         path = f"/persons/{person_id}/faces"
-        return Face.model_validate_json(self._request("POST", path, files=files).content)
+        response = self._request("POST", path, files=files, headers=_once(idempotency_key))
+        return Face.model_validate_json(response.content)
 
     def remove_face(self, face: Face) -> None:
         """Stop recognising a person by this face."""
@@ -317,6 +433,23 @@ class UsherClient:
             "where it comes from a CA of your own, name that CA's PEM file in USHER_CA_FILE "
             "(`ca_file` in a detector's configuration)"
         )
+
+
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
+
+
+def _events_in(lines: Iterable[str]) -> Iterator[Event]:
+    """The events of a stream; what is no event that we know is passed over."""
+    kind = ""
+    for line in lines:
+        field, _, value = line.partition(":")
+        if field == "event":
+            kind = value.strip()
+        elif field == "data" and kind in get_args(EventKind):
+            body = _EVENTS[kind].model_validate_json(value)  # type: ignore[index]
+            yield Event(kind, body)  # type: ignore[arg-type]
+            kind = ""
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 
+from services.api.contract import describe, operation_id
 from services.api.dependencies import READERS
 from services.api.errors import handle_errors
 from services.api.limits import BodyCap
@@ -28,7 +27,7 @@ from services.api.routes import (
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
-from usher import __version__, wire
+from usher import __version__
 from usher.settings import Settings
 from usher.storage.database import Database
 from usher.wire import API_PREFIX
@@ -69,7 +68,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
 
 
 def _version_1() -> APIRouter:
-    router = APIRouter(prefix=API_PREFIX)
+    router = APIRouter(prefix=API_PREFIX, generate_unique_id_function=operation_id)
     for part in (
         sessions,
         detections,
@@ -89,14 +88,3 @@ def _version_1() -> APIRouter:
         return describe(router)
 
     return router
-
-
-def describe(router: APIRouter) -> dict[str, object]:
-    """The OpenAPI document of version 1, also of what comes as text within a form."""
-    document = get_openapi(title="Usher", version=__version__, routes=router.routes)
-    _, in_forms = models_json_schema(
-        [(wire.DetectionMetadata, "validation"), (wire.CameraReport, "validation")],
-        ref_template="#/components/schemas/{model}",
-    )
-    document["components"]["schemas"].update(in_forms["$defs"])
-    return document

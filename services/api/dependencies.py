@@ -7,12 +7,12 @@ from datetime import timedelta
 from secrets import compare_digest
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from services.api.state import State
 from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import Role, User
-from usher.wire import CSRF_HEADER, SESSION_COOKIE, utc_now
+from usher.wire import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exact the time is at which a device was last seen: not every request is worth a write."""
@@ -85,6 +85,7 @@ class Policy:
         self, request: Request, state: Annotated[State, Depends(get_state)]
     ) -> Principal:
         principal = await authenticate(request, state)
+        state.rates.take(principal.id)
         if principal.role not in self.roles:
             raise PermissionDenied(f"a {principal.role.value} may not do that")
         return principal
@@ -102,3 +103,14 @@ SENDERS = Policy(Role.NOTIFIER)
 Api = Annotated[State, Depends(get_state)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=200)]
+
+OptionalKey = Annotated[
+    str | None,
+    Header(
+        alias=IDEMPOTENCY_HEADER,
+        min_length=8,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Made once for a request; a repeat with it within a day makes nothing twice.",
+    ),
+]

@@ -15,6 +15,7 @@ from services.api.assessments import Assessments
 from services.api.hub import Hub
 from services.api.metrics import Metrics
 from services.api.sightings import Sightings
+from services.api.throttle import Rates
 from usher.following import Follower
 from usher.identity.decide import Identifier
 from usher.identity.rules import make_rule
@@ -34,6 +35,7 @@ from usher.storage.pairing import PairingCodes
 from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
+from usher.storage.repetitions import Repetitions
 from usher.storage.serving import Embedders, Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
@@ -58,6 +60,7 @@ class State:
     detections: Detections
     people: People
     registry: Registry
+    repetitions: Repetitions
     corrections: Corrections
     history: History
     alerts: Alerts
@@ -73,6 +76,7 @@ class State:
     pipeline: FacePipeline
     hub: Hub
     metrics: Metrics
+    rates: Rates
     follower: Follower
     assessments: Assessments
     calibrations: Calibrations
@@ -103,6 +107,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         detections=Detections(database),
         people=People(database),
         registry=Registry(database),
+        repetitions=Repetitions(database),
         corrections=Corrections(database, visit_gap_s=settings.visit_gap_s),
         history=History(database, visit_gap_s=settings.visit_gap_s),
         alerts=Alerts(database),
@@ -118,6 +123,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         pipeline=pipeline,
         hub=Hub(database),
         metrics=Metrics(),
+        rates=Rates(),
         follower=follower,
         assessments=Assessments(follower),
         calibrations=Calibrations(database),

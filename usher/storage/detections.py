@@ -159,11 +159,24 @@ class Detections:
             raise NotFound(f"there is no detection {detection_id}")
         return detection_from_document(document)
 
+    async def crop_of(self, detection_id: str) -> str:
+        """The key of its picture. Raises NotFound where there is no such detection."""
+        document = await self._detections.find_one({"_id": detection_id}, {"crop": 1})
+        if document is None:
+            raise NotFound(f"there is no detection {detection_id}")
+        return str(document["crop"])
+
     async def page(
         self, selection: DetectionFilter, *, cursor: str | None, limit: int
     ) -> tuple[list[Detection], str | None]:
+        """Without vectors: nobody who reads a list needs them."""
         documents, following = await newest_first(
-            self._detections, selection.query(), by="captured_at", cursor=cursor, limit=limit
+            self._detections,
+            selection.query(),
+            by="captured_at",
+            cursor=cursor,
+            limit=limit,
+            fields=_WITHOUT_VECTOR,
         )
         return [detection_from_document(document) for document in documents], following
 

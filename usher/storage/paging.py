@@ -13,7 +13,13 @@ from usher.storage.documents import Document
 
 
 async def newest_first(
-    collection: Collection, query: Document, *, by: str, cursor: str | None, limit: int
+    collection: Collection,
+    query: Document,
+    *,
+    by: str,
+    cursor: str | None,
+    limit: int,
+    fields: Document | None = None,
 ) -> tuple[list[Document], str | None]:
     """One page of a collection and the cursor of the next, None on the last.
 
@@ -21,6 +27,8 @@ async def newest_first(
     ----------
     by
         The time field that orders the list; `_id` breaks ties.
+    fields
+        What to read of each document, as MongoDB's projection; all of it where left out.
 
     Raises
     ------
@@ -31,7 +39,7 @@ async def newest_first(
     if cursor is not None:
         bounds.append(_beyond(by, cursor))
     found = (
-        collection.find({"$and": bounds} if bounds else {})
+        collection.find({"$and": bounds} if bounds else {}, fields)
         .sort([(by, -1), ("_id", -1)])
         .limit(limit + 1)
     )
@@ -44,7 +52,9 @@ async def newest_first(
 
 def _beyond(by: str, cursor: str) -> Document:
     moment, last_id = _decode(cursor)
-    return {"$or": [{by: {"$lt": moment}}, {by: moment, "_id": {"$lt": last_id}}]}
+    # The bound on the time alone is what an index starts from.
+    later = {"$or": [{by: {"$lt": moment}}, {"_id": {"$lt": last_id}}]}
+    return {by: {"$lte": moment}, **later}
 
 
 def _encode(moment: datetime, last_id: Any) -> str:

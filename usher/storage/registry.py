@@ -15,6 +15,7 @@ from usher.storage.people import People
 from usher.storage.possessions import POSSESSIONS, remove_all_but_a_rest
 from usher.storage.questions import settle_questions
 from usher.storage.references import MAX_REFERENCES
+from usher.storage.repetitions import Once, Repetitions
 from usher.storage.versions import raise_version
 
 _IDENTITY = ("name", "kind")
@@ -42,9 +43,14 @@ class Registry:
         self._detections = database["detections"]
         self._people = People(database)
         self._journal = Journal(database)
+        self._repetitions = Repetitions(database)
 
-    async def create_person(self, person: Person) -> None:
+    async def create_person(self, person: Person, *, once: Once | None = None) -> None:
+        """Add a person; Conflict where `once` was answered meanwhile."""
+
         async def work(session: Session) -> None:
+            if once is not None:
+                await self._repetitions.note(once, person.id, session)
             await raise_version(self._database, session, persons=[person.id])
             await self._persons.insert_one(to_document(person), session=session)
 
@@ -77,7 +83,7 @@ class Registry:
 
         return await in_transaction(self._database, work)
 
-    async def add_face(self, face: Face) -> None:
+    async def add_face(self, face: Face, *, once: Once | None = None) -> None:
         """Enrol a reference.
 
         Raises
@@ -85,11 +91,13 @@ class Registry:
         NotFound
             If its person does not exist.
         Conflict
-            If the person has as many references as there may be.
+            If the person has as many references as there may be, or `once` was answered meanwhile.
         """
         theirs = {"person_id": face.person_id}
 
         async def work(session: Session) -> None:
+            if once is not None:
+                await self._repetitions.note(once, face.id, session)
             await raise_version(self._database, session, persons=[face.person_id])
             await self._people.get(face.person_id, session=session)
             if await self._faces.count_documents(theirs, session=session) >= MAX_REFERENCES:

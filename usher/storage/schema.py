@@ -39,6 +39,7 @@ COLLECTIONS = (
     "before_images",
     "gallery_changes",
     "calibrations",
+    "repetitions",
 )
 
 _INDEXES: Mapping[str, list[IndexModel]] = {
@@ -48,7 +49,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("received_at", ASCENDING)]),
+        # What counts detections reads these alone, and no document.
+        IndexModel([("status", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING), ("person_id", ASCENDING)]),
         IndexModel([("crop", ASCENDING)]),
         IndexModel(
             [("candidate_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)],
@@ -65,7 +68,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "persons": [
         IndexModel([("kind", ASCENDING), ("_id", ASCENDING)]),
-        IndexModel([("created_at", ASCENDING)]),
+        IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("kind", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("name", ASCENDING)]),
     ],
     "faces": [
         IndexModel([("person_id", ASCENDING), ("created_at", ASCENDING)]),
@@ -81,7 +86,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING)]),
-        IndexModel([("sent_at", ASCENDING)]),
+        IndexModel([("status", ASCENDING), ("sent_at", ASCENDING)]),
     ],
     "users": [IndexModel([("username", ASCENDING)], unique=True)],
     "sessions": [
@@ -92,7 +97,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("keys", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=900),
     ],
-    "devices": [IndexModel([("key_hash", ASCENDING)], unique=True)],
+    "devices": [
+        IndexModel([("key_hash", ASCENDING)], unique=True),
+        IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "pairing_codes": [
         IndexModel(
             [("code_hash", ASCENDING)],
@@ -113,6 +121,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("document_id", ASCENDING)]),
     ],
     "gallery_changes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
+    "repetitions": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
     "calibrations": [IndexModel([("at", DESCENDING), ("_id", DESCENDING)])],
 }
 

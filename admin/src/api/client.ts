@@ -103,7 +103,11 @@ export const rejectDetection = (id: string, personId: string) =>
   send<void>("POST", `/detections/${segment(id)}/reject`, { person_id: personId });
 export const retryDetection = (id: string) =>
   send<T.Detection>("POST", `/detections/${segment(id)}/retry`);
-export const detectionImage = (id: string) => `${API}/detections/${segment(id)}/image`;
+/** The longer side of a small picture, in pixels; without one a picture comes as it is kept. */
+export type PictureSize = 160 | 320;
+const sized = (size?: PictureSize) => (size ? `?size=${size}` : "");
+export const detectionImage = (id: string, size?: PictureSize) =>
+  `${API}/detections/${segment(id)}/image${sized(size)}`;
 
 // ---- Persons ----
 
@@ -134,8 +138,8 @@ export function addFace(personId: string, photograph: File): Promise<T.Face> {
 }
 export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
-export const faceImage = (personId: string, faceId: string) =>
-  `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image`;
+export const faceImage = (personId: string, faceId: string, size?: PictureSize) =>
+  `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image${sized(size)}`;
 
 // ---- Identity ----
 

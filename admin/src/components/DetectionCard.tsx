@@ -50,7 +50,13 @@ function Contents({ detection, camera }: Shown) {
   const { tone, label } = outcomeOf(detection);
   return (
     <>
-      <img className={styles.picture} src={detectionImage(detection.id)} alt="" loading="lazy" />
+      <img
+        className={styles.picture}
+        src={detectionImage(detection.id, 320)}
+        alt=""
+        loading="lazy"
+        decoding="async"
+      />
       {CHIPS[tone] && <span className={styles.chip}>{CHIPS[tone]}</span>}
       <div className={styles.caption}>
         <div className={styles.who}>

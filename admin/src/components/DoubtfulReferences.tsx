@@ -51,7 +51,7 @@ function Doubt({ reference, onRemove }: { reference: DoubtfulReference; onRemove
     <>
       <img
         className={styles.picture}
-        src={faceImage(person.id, faceId)}
+        src={faceImage(person.id, faceId, 160)}
         alt={`Photograph of ${name}`}
         loading="lazy"
       />

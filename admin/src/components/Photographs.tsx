@@ -48,7 +48,7 @@ export function Photographs({ person }: { person: Person }) {
         {faces.data?.map((face) => (
           <li key={face.id} className={styles.photograph}>
             <img
-              src={faceImage(person.id, face.id)}
+              src={faceImage(person.id, face.id, 320)}
               alt={`${personName(person)}, added ${fullTime(face.created_at)}`}
               loading="lazy"
             />

@@ -24,7 +24,7 @@ export function Portrait({
     >
       {faceId && faceId !== brokenFaceId ? (
         <img
-          src={faceImage(person.id, faceId)}
+          src={faceImage(person.id, faceId, width && width <= 80 ? 160 : 320)}
           alt={`Portrait of ${personName(person)}`}
           loading="lazy"
           // It may have become somebody else's since the list was read.

@@ -81,7 +81,7 @@ function AlertRow({ alert }: { alert: Alert }) {
     <Link className={styles.row} to={linkTo(alert.detection_id)}>
       <img
         className={styles.picture}
-        src={detectionImage(alert.detection_id)}
+        src={detectionImage(alert.detection_id, 160)}
         alt={`${name} at ${alert.camera.name}`}
         loading="lazy"
       />

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from services.api.dependencies import MANAGERS, READERS, UPLOADERS, Api, Cursor, Limit, Principal
 from services.api.limits import CROP_MAX_BYTES
 from services.api.state import State
+from services.api.thumbnails import PictureSize, thumbnail
 from services.api.uploads import Upload, read_upload
 from services.api.views import box_of, detection_views, one_detection_view
 from usher import wire
@@ -118,10 +119,12 @@ async def one(detection_id: str, state: Api) -> wire.Detection:
 
 
 @router.get("/{detection_id}/image", dependencies=[Depends(READERS)], response_class=Response)
-async def image(detection_id: str, request: Request, state: Api) -> Response:
-    """The detection's picture, JPEG."""
-    detection = await state.detections.get(detection_id)
-    return await picture(detection.crop, request, state)
+async def image(
+    detection_id: str, request: Request, state: Api, size: PictureSize | None = None
+) -> Response:
+    """The detection's picture, JPEG; with `size` made small, for lists."""
+    crop = await state.detections.crop_of(detection_id)
+    return await picture(crop, request, state, size)
 
 
 @router.post("/{detection_id}/assign")
@@ -162,16 +165,29 @@ async def retry(detection_id: str, state: Api) -> wire.Detection:
     return await one_detection_view(state, await state.detections.retry(detection_id))
 
 
-async def picture(crop: str, request: Request, state: State) -> Response:
-    """A stored picture, JPEG.
+async def picture(
+    crop: str, request: Request, state: State, size: PictureSize | None = None
+) -> Response:
+    """A stored picture, JPEG; with `size` no side of it is longer.
 
-    A browser may keep it, but asks each time: what was deleted, or is seen signed out, is gone.
+    A browser may keep it, but asks each time: what was deleted, or is seen signed out, is gone. A
+    key names the same pixels for ever, so it is the tag, and asking reads no file.
     """
-    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{crop}"'}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    tag = f'"{crop}"' if size is None else f'"{crop}-{size:d}"'
+    headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+    if _knows(request, tag):
         return Response(status_code=304, headers=headers)
-    jpeg = await asyncio.to_thread(state.crops.get, crop)
+    if size is None:
+        jpeg = await asyncio.to_thread(state.crops.get, crop)
+    else:
+        jpeg = await asyncio.to_thread(thumbnail, state.crops, crop, size)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+def _knows(request: Request, tag: str) -> bool:
+    """Whether the client has a picture of that tag, among its own (RFC 9110, 13.1.2)."""
+    named = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    return "*" in named or tag in [each.removeprefix("W/") for each in named]
 
 
 async def _prepared(state: State, form: Upload, device_id: str, idempotency_key: str) -> Detection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,12 +15,14 @@ from services.api.dependencies import (
     Api,
     Cursor,
     Limit,
+    OptionalKey,
     Principal,
 )
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
 from services.api.state import State
+from services.api.thumbnails import PictureSize
 from services.api.uploads import read_upload
 from services.api.views import face_view, one_person_view, person_views
 from usher import wire
@@ -28,6 +31,7 @@ from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind, Vector
 from usher.storage.documents import milliseconds
+from usher.storage.repetitions import Once
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.wire import utc_now
 
@@ -49,11 +53,23 @@ async def page(
     return wire.Page(items=await person_views(state, found), next_cursor=following)
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": wire.Person, "description": "Added before, by the same request."}},
+)
 async def create(
-    body: wire.PersonCreate, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
+    body: wire.PersonCreate,
+    response: Response,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+    key: OptionalKey = None,
 ) -> wire.Person:
     """Add somebody known, to whom photographs can then be added."""
+    once = _once(principal, "person.create", key, body.model_dump_json().encode())
+    if once and (made := await state.repetitions.made_by(once)):
+        response.status_code = 200
+        return await one(made, state)
     person = Person(
         id=new_person_id(),
         kind=PersonKind.KNOWN,
@@ -61,7 +77,7 @@ async def create(
         name=body.name,
         notes=body.notes,
     )
-    await state.registry.create_person(person)
+    await state.registry.create_person(person, once=once)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
     return await one_person_view(state, person)
 
@@ -145,16 +161,27 @@ async def faces(person_id: str, state: Api) -> wire.Page[wire.Face]:
     return wire.Page(items=[face_view(face) for face in found])
 
 
-@router.post("/{person_id}/faces", status_code=201, openapi_extra=PHOTO)
+@router.post(
+    "/{person_id}/faces",
+    status_code=201,
+    openapi_extra=PHOTO,
+    responses={200: {"model": wire.Face, "description": "Added before, by the same request."}},
+)
 async def enrol(
     person_id: str,
     request: Request,
+    response: Response,
     principal: Annotated[Principal, Depends(MANAGERS)],
     state: Api,
+    key: OptionalKey = None,
 ) -> wire.Face:
     """Add a photograph of one face. Only the face's surroundings are kept."""
     await state.people.get(person_id)
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
+    once = _once(principal, f"face.enrol:{person_id}", key, form.image)
+    if once and (made := await state.repetitions.made_by(once)):
+        response.status_code = 200
+        return face_view(await state.people.face(person_id, made))
     portrait = await asyncio.to_thread(_portrait, form.image, state)
     face = Face(
         id=new_id(),
@@ -166,7 +193,7 @@ async def enrol(
         created_at=milliseconds(utc_now()),
     )
     try:
-        await state.registry.add_face(face)
+        await state.registry.add_face(face, once=once)
     except (Conflict, NotFound):
         await asyncio.to_thread(state.crops.delete, face.crop)
         raise
@@ -191,10 +218,27 @@ async def remove_face(
 @router.get(
     "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
 )
-async def face_image(person_id: str, face_id: str, request: Request, state: Api) -> Response:
-    """The picture of a face, JPEG."""
+async def face_image(
+    person_id: str,
+    face_id: str,
+    request: Request,
+    state: Api,
+    size: PictureSize | None = None,
+) -> Response:
+    """The picture of a face, JPEG; with `size` made small, for lists."""
     face = await state.people.face(person_id, face_id)
-    return await picture(face.crop, request, state)
+    return await picture(face.crop, request, state, size)
+
+
+def _once(principal: Principal, operation: str, key: str | None, content: bytes) -> Once | None:
+    """The request, where its sender has made a key for it.
+
+    The key, which is kept nowhere, is part of the digest: that of a name alone could be guessed.
+    """
+    if key is None:
+        return None
+    digest = hashlib.sha256(key.encode() + content).hexdigest()
+    return Once(principal_id=principal.id, operation=operation, key=key, content_sha256=digest)
 
 
 def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:

@@ -138,3 +138,49 @@ def test_store_goes_on_telling_keys_when_one_is_deleted_meanwhile(store: CropSto
     for key in keys - {first}:
         store.delete(key)
     assert list(told) == []
+
+
+# ---- Thumbnails ----------------------------------------------------------------------------------
+
+
+def test_thumbnails_go_with_their_picture_when_it_is_deleted(
+    store: CropStore, directory: Path
+) -> None:
+    key, other = store.put(b"jpeg"), store.put(b"another")
+    for one in (key, other):
+        store.put_thumbnail(one, 160, b"small")
+    store.put_thumbnail(key, 320, b"medium")
+    assert (store.get_thumbnail(key, 160), store.get_thumbnail(key, 320)) == (b"small", b"medium")
+    store.delete(key)
+    with pytest.raises(NotFound):
+        store.get_thumbnail(key, 160)
+    names = {path.name for path in files(directory)}
+    assert names == {f"{other}.jpg", f"{other}.160.jpg"}
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_thumbnail_is_not_kept_when_its_picture_is_gone(
+    store: CropStore, directory: Path, was_there: bool
+) -> None:
+    key = store.put(b"jpeg") if was_there else "0" * 24
+    store.delete(key)
+    with pytest.raises(NotFound):
+        store.put_thumbnail(key, 160, b"small")
+    assert files(directory) == []
+
+
+def test_keys_older_than_names_a_picture_once_when_it_has_thumbnails(store: CropStore) -> None:
+    key = store.put(b"jpeg")
+    store.put_thumbnail(key, 160, b"small")
+    assert list(store.keys_older_than(-1)) == [key]
+
+
+def test_keys_older_than_names_what_has_nothing_but_a_thumbnail(
+    store: CropStore, directory: Path
+) -> None:
+    key = store.put(b"jpeg")
+    store.put_thumbnail(key, 160, b"small")
+    (directory / key[:2] / f"{key}.jpg").unlink()
+    assert list(store.keys_older_than(-1)) == [key]
+    store.delete(key)
+    assert files(directory) == []

@@ -88,3 +88,26 @@ async def test_page_refuses_the_cursor_when_it_is_not_base64_of_one(
 ) -> None:
     with pytest.raises(InvalidInput, match="start again"):
         await newest_first(filled["audit"], {}, by="at", cursor=cursor, limit=5)
+
+
+async def test_page_gives_what_was_there_at_the_start_once_when_entries_arrive_at_every_page(
+    filled: Database,
+) -> None:
+    seen: list[str] = []
+    cursor = None
+    for number in range(100):
+        page, cursor = await newest_first(filled["audit"], {}, by="at", cursor=cursor, limit=1)
+        seen.extend(document["_id"] for document in page)
+        if cursor is None:
+            break
+        if number >= 5:
+            continue
+        # Newer, older, and at the very moment of an entry, before and after it.
+        moments = {"new": 9_000, "old": -9_000, "a": number // 2, "z": number // 2}
+        await filled["audit"].insert_many(
+            {"_id": f"{name}{number}", "at": NOON + timedelta(milliseconds=at)}
+            for name, at in moments.items()
+        )
+    assert len(seen) == len(set(seen))
+    assert {f"e{number}" for number in range(10)} <= set(seen)
+    assert not any(one.startswith("new") for one in seen)

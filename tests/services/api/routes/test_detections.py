@@ -391,6 +391,61 @@ async def test_image_is_asked_for_again_when_the_browser_has_it(api: Api) -> Non
     check_problem(signed_out, 401)
 
 
+@pytest.mark.parametrize("named", ["*", "W/{}", '"another", {}'])
+async def test_image_is_not_sent_again_when_the_client_names_it_in_another_form(
+    api: Api, named: str
+) -> None:
+    url = f"/detections/{await api.detection()}/image"
+    tag = (await api.viewer.get(url)).headers["etag"]
+    again = await api.viewer.get(url, headers={"if-none-match": named.format(tag)})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("size", [160, 320])
+async def test_image_is_small_when_a_size_is_asked_for(api: Api, size: int) -> None:
+    large = pictures.encoded(Image.new("RGB", (600, 400)))
+    response = await upload(api.device, image=large, box={"x1": 9, "y1": 9, "x2": 90, "y2": 90})
+    url = f"/detections/{response.json()['id']}/image"
+    whole = await api.viewer.get(url)
+    first, second = [await api.viewer.get(url, params={"size": size}) for _ in range(2)]
+    assert first.content == second.content
+    assert first.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(first.content)) as image:
+        assert image.size == (size, round(size * 2 / 3))
+    assert len(api.crop_files()) == 2
+    assert whole.headers["etag"] != first.headers["etag"] == second.headers["etag"]
+    same = await api.viewer.get(
+        url, params={"size": size}, headers={"if-none-match": first.headers["etag"]}
+    )
+    assert same.status_code == 304
+
+
+async def test_image_is_the_whole_one_when_it_is_no_larger_than_asked_for(api: Api) -> None:
+    url = f"/detections/{await api.detection()}/image"
+    small = await api.viewer.get(url, params={"size": 320})
+    assert small.content == (await api.viewer.get(url)).content
+    assert len(api.crop_files()) == 1
+
+
+async def test_image_is_refused_when_the_size_is_none_of_ours(api: Api) -> None:
+    url = f"/detections/{await api.detection()}/image"
+    check_problem(await api.viewer.get(url, params={"size": 161}), 422)
+
+
+async def test_small_images_go_when_their_person_is_deleted(api: Api) -> None:
+    large = pictures.encoded(Image.new("RGB", (600, 400)))
+    box = {"x1": 9, "y1": 9, "x2": 90, "y2": 90}
+    detection_id = (await upload(api.device, image=large, box=box)).json()["id"]
+    person_id = await api.assigned(detection_id)
+    url = f"/detections/{detection_id}/image"
+    for size in (160, 320):
+        assert (await api.viewer.get(url, params={"size": size})).status_code == 200
+    assert len(api.crop_files()) == 3
+    receipt = await api.manager.delete(f"/persons/{person_id}")
+    assert receipt.json()["crops"] == 1
+    assert api.crop_files() == []
+
+
 # ---- Corrections ---------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from usher.domain.identifiers import new_id
 from usher.domain.records import Embedding, Face
 from usher.storage import registry
 from usher.vision.images import CROP_FORMATS, decode_image
+from usher.wire import IDEMPOTENCY_HEADER
 
 CANARY = "Canary Vogelsang"
 
@@ -426,3 +427,62 @@ async def test_face_is_not_found_when_it_is_another_persons(api: Api) -> None:
     check_problem(await api.viewer.get(f"/persons/{bob}/faces/{face_id}/image"), 404)
     check_problem(await api.manager.delete(f"/persons/{bob}/faces/{face_id}"), 404)
     assert (await get(api, ada))["faces"] == 1
+
+
+# ---- Repeated requests ---------------------------------------------------------------------------
+
+ONCE = {IDEMPOTENCY_HEADER: "made-once-for-this"}
+
+
+async def test_create_adds_nobody_twice_when_a_request_is_repeated(api: Api) -> None:
+    first, second = [
+        await api.manager.post("/persons", json={"name": "Alice"}, headers=ONCE) for _ in range(2)
+    ]
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert await api.database["persons"].count_documents({}) == 1
+    (kept,) = await api.database["repetitions"].find().to_list()
+    assert ONCE[IDEMPOTENCY_HEADER] not in str(kept)
+
+
+async def test_create_adds_one_when_the_same_request_comes_many_times_at_once(api: Api) -> None:
+    answers = await asyncio.gather(
+        *(api.manager.post("/persons", json={"name": "Alice"}, headers=ONCE) for _ in range(6))
+    )
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes.count(201) == 1
+    assert set(codes) <= {200, 201, 409}
+    assert await api.database["persons"].count_documents({}) == 1
+
+
+async def test_create_is_refused_when_the_key_was_used_for_another_request(api: Api) -> None:
+    await api.manager.post("/persons", json={"name": "Alice"}, headers=ONCE)
+    other = await api.manager.post("/persons", json={"name": "Bob"}, headers=ONCE)
+    check_problem(other, 422, "IdempotencyConflict")
+
+
+async def test_create_adds_another_when_the_key_is_somebody_elses(api: Api) -> None:
+    for client in (api.manager, api.admin):
+        response = await client.post("/persons", json={"name": "Alice"}, headers=ONCE)
+        assert response.status_code == 201
+    assert await api.database["persons"].count_documents({}) == 2
+
+
+async def test_create_says_that_nobody_is_there_when_the_person_was_deleted_since(api: Api) -> None:
+    made = await api.manager.post("/persons", json={"name": "Alice"}, headers=ONCE)
+    await api.manager.delete(f"/persons/{made.json()['id']}")
+    again = await api.manager.post("/persons", json={"name": "Alice"}, headers=ONCE)
+    check_problem(again, 404, "NotFound")
+
+
+async def test_enrolment_adds_one_face_when_a_request_is_repeated(
+    api: Api, test_data: Path
+) -> None:
+    ada = await api.person("Ada")
+    photo = {"image": ("photo", photo_of(test_data), "image/jpeg")}
+    first, second = [
+        await api.manager.post(f"/persons/{ada}/faces", files=photo, headers=ONCE) for _ in range(2)
+    ]
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert (await get(api, ada))["faces"] == len(api.crop_files()) == 1
