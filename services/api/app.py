@@ -15,6 +15,7 @@ from services.api.limits import BodyCap
 from services.api.panel import serve_panel
 from services.api.routes import (
     alerts,
+    attendance,
     cameras,
     detections,
     devices,
@@ -23,8 +24,10 @@ from services.api.routes import (
     identify,
     identity,
     persons,
+    search,
     sessions,
     stats,
+    visits,
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
@@ -81,6 +84,9 @@ def _version_1() -> APIRouter:
         devices,
         events,
         stats,
+        search,
+        visits,
+        attendance,
     ):
         router.include_router(part.router)
 
