@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
+
+import bson
+from bson.codec_options import CodecOptions
 
 from usher.domain.records import DetectionStatus, Vector
 from usher.storage.database import Database
 from usher.storage.documents import Document, vector_from_bytes
 
 _BATCH = 5000
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FIELDS = {"embedding.vector": 1, "camera_id": 1, "captured_at": 1}
 _BY_ARRIVAL = [("received_at", -1)]
 _WAITING: Document = {
@@ -38,14 +44,12 @@ class SeenLog:
 
     async def newest(self, model: str, *, limit: int) -> AsyncIterator[list[Seen]]:
         """The detections with a vector of a model, the last to arrive first, in batches."""
-        found = self._detections.find({"embedding.model": model}, _FIELDS).sort(_BY_ARRIVAL)
-        batch: list[Seen] = []
-        async for document in found.limit(limit).batch_size(_BATCH):
-            batch.append(_seen(document))
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        yield batch
+        found = self._detections.find_raw_batches(
+            {"embedding.model": model}, _FIELDS, sort=_BY_ARRIVAL, limit=limit, batch_size=_BATCH
+        )
+        async for batch in found:
+            # PyMongo calls a batch a document, and gives the bytes of many.
+            yield await asyncio.to_thread(_all_seen, cast(bytes, batch))
 
     async def arrived_since(self, moment: datetime) -> set[str]:
         """The ids of the detections that have arrived since."""
@@ -77,6 +81,10 @@ class SeenLog:
     async def people(self) -> int:
         """About how many people there are, strangers among them."""
         return await self._persons.estimated_document_count()
+
+
+def _all_seen(batch: bytes) -> list[Seen]:
+    return [_seen(document) for document in bson.decode_all(batch, _AWARE)]
 
 
 def _seen(document: Document) -> Seen:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.api.dependencies import (
     ANSWERERS,
@@ -17,6 +18,7 @@ from services.api.dependencies import (
     Limit,
     Principal,
 )
+from services.api.exports import chunks, export_person
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
@@ -36,6 +38,7 @@ from usher.wire import utc_now
 router = APIRouter(prefix="/persons", tags=["persons"])
 
 _CROP_MARGIN = 0.5
+_BINARY = {"type": "string", "format": "binary"}
 _MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until"})
 """What null takes away from a person."""
 _TEXT = r"^[^\x00]*$"
@@ -205,6 +208,21 @@ async def remove_face(
     if face.origin == "enrolment":
         await asyncio.to_thread(state.crops.delete, face.crop)
     await state.audit.add(principal.id, "face.remove", person_id, now=utc_now())
+
+
+@router.get(
+    "/{person_id}/export",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {"schema": _BINARY}}}},
+)
+async def export(
+    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
+) -> Response:
+    """All that is known of a person, with the pictures: a zip archive, without vectors."""
+    file = await export_person(state, person_id)
+    await state.audit.add(principal.id, "person.export", person_id, now=utc_now())
+    headers = {"Content-Disposition": f'attachment; filename="{person_id}.zip"'}
+    return StreamingResponse(chunks(file), media_type="application/zip", headers=headers)
 
 
 @router.get("/{person_id}/visits", dependencies=[Depends(READERS)])

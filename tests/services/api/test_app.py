@@ -54,6 +54,7 @@ MAY = {
     "GET /visits": "admin manager viewer",
     "GET /attendance": "admin manager viewer",
     "GET /persons/classes": "admin manager viewer notifier",
+    "GET /persons/{person_id}/export": "admin manager",
     "GET /persons/{person_id}/visits": "admin manager viewer notifier",
     "GET /alerts": "admin manager viewer notifier",
     "POST /alerts/claim": "notifier",

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.running import RunningSystem
 from tests.services.api import pictures
 from tests.services.api.conftest import NOON, Api, check_problem, send_photo
 from tests.services.api.seeing import crop_of, embed_all, saw
+from usher.client import UsherClient
 from usher.domain.records import DetectionStatus
+from usher.wire import Assignment, PersonCreate, PersonUpdate
 
 
 @pytest.fixture
@@ -160,3 +164,33 @@ async def test_verify_is_refused_when_a_photograph_is_missing_or_shows_nobody(
     check_problem(third, 400, "InvalidInput")
     nobody = await verify(api, one, pictures.jpeg(side_px=200))
     check_problem(nobody, 422, "NoFaceFound")
+
+
+# ---- The client ---------------------------------------------------------------------------------
+
+
+def test_client_searches_verifies_and_reads_who_was_there(
+    running_system: RunningSystem, obama: Path
+) -> None:
+    photograph = crop_of(obama / "1.jpg")
+    with UsherClient(running_system.url, timeout_s=60) as client:
+        client.sign_in(running_system.admin_username, running_system.admin_password)
+        person = client.create_person(PersonCreate(name="Barack Obama", class_name="vip"))
+        assert person.class_name == "vip"
+        detection_id = running_system.upload(obama / "1.jpg", "door")
+        deadline = time.monotonic() + 60
+        while client.detection(detection_id).status != DetectionStatus.CLASSIFIED:
+            assert time.monotonic() < deadline, "nobody has classified it"
+            time.sleep(0.2)
+        client.assign(detection_id, Assignment(person_id=person.id))
+
+        found = client.search(photograph, camera_id="door")
+        assert [item.detection.id for item in found.items] == [detection_id]
+        assert client.verify(photograph, crop_of(obama / "2.jpg")).same
+        (visit,) = client.visits(person_id=person.id).items
+        assert (visit.camera_id, visit.detection_id) == ("door", detection_id)
+        (there,) = client.attendance(visit.started_at.date(), visit.last_at.date()).items
+        assert (there.person.id, there.class_name, there.visits) == (person.id, "vip", 1)
+        moved = client.update_person(person.id, PersonUpdate(class_name="staff"))
+        assert (moved.class_name, moved.name) == ("staff", "Barack Obama")
+        assert client.export_person(person.id).startswith(b"PK")
