@@ -54,7 +54,7 @@ async def test_search_finds_a_stranger_who_then_gets_a_name(
     await assert_picture_loads(page.get_by_alt_text("What is searched for"))
 
     await results.get_by_role("button", name="This is…").click()
-    await results.get_by_role("button", name="Choose all").click()
+    await results.get_by_role("button", name="Choose the sure ones").click()
     await results.get_by_role("button", name="Say who this is").click()
     dialog = page.get_by_role("dialog", name="Who is on 1 picture?")
     await dialog.get_by_label("Who is this?").fill("Albert Costa")

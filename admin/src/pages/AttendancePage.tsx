@@ -195,17 +195,23 @@ function Name({ person }: { person: PersonBrief }) {
 
 function DayTable({ items }: { items: Presence[] }) {
   return (
-    <Table.ScrollContainer minWidth={560}>
-      <Table className={styles.table} withTableBorder highlightOnHover verticalSpacing="sm">
+    <Table.ScrollContainer minWidth={320}>
+      <Table
+        className={styles.table}
+        captionSide="top"
+        withTableBorder
+        highlightOnHover
+        verticalSpacing="sm"
+      >
         <Table.Caption>{dayName(items[0]?.first_seen_at ?? "")}</Table.Caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Name</Table.Th>
-            <Table.Th>Class</Table.Th>
+            <Table.Th visibleFrom="sm">Class</Table.Th>
             <Table.Th>First seen</Table.Th>
             <Table.Th>Last seen</Table.Th>
             <Table.Th>Time between</Table.Th>
-            <Table.Th>Visits</Table.Th>
+            <Table.Th visibleFrom="sm">Visits</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -214,17 +220,21 @@ function DayTable({ items }: { items: Presence[] }) {
               <Table.Th scope="row" className={styles.name}>
                 <Name person={item.person} />
               </Table.Th>
-              <Table.Td>{item.class}</Table.Td>
+              <Table.Td visibleFrom="sm">{item.class}</Table.Td>
               <Table.Td className={styles.cell}>{clockTime(item.first_seen_at)}</Table.Td>
               <Table.Td className={styles.cell}>{clockTime(item.last_seen_at)}</Table.Td>
-              <Table.Td className={styles.cell}>{lasted(item.duration_s)}</Table.Td>
-              <Table.Td>{item.visits}</Table.Td>
+              <Table.Td className={styles.cell}>{timeBetween(item)}</Table.Td>
+              <Table.Td visibleFrom="sm">{item.visits}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>
       </Table>
     </Table.ScrollContainer>
   );
+}
+
+function timeBetween({ duration_s: seconds }: Presence): string {
+  return seconds === 0 ? "seen once" : lasted(seconds);
 }
 
 function WeekTable({ items, days }: { items: Presence[]; days: string[] }) {
@@ -269,7 +279,7 @@ function Times({ presence }: { presence: Presence | undefined }) {
     <>
       {clockTime(presence.first_seen_at)}–{clockTime(presence.last_seen_at)}
       <Text fz="xs" c="dimmed">
-        {lasted(presence.duration_s)}
+        {timeBetween(presence)}
       </Text>
     </>
   );

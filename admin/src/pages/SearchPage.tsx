@@ -245,7 +245,8 @@ function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFi
       {chosen && (
         <Naming
           chosen={chosen}
-          onAll={() => setChosen(new Set(items.map(({ detection }) => detection.id)))}
+          sure={items.filter(({ confidence }) => confidence === "high")}
+          onChoose={setChosen}
           onDone={() => setChosen(undefined)}
         />
       )}
@@ -293,11 +294,13 @@ function Band({
 /** Says who the chosen pictures show: somebody new by name, or somebody whom Usher has. */
 function Naming({
   chosen,
-  onAll,
+  sure,
+  onChoose,
   onDone,
 }: {
   chosen: ReadonlySet<string>;
-  onAll: () => void;
+  sure: SearchResult[];
+  onChoose: (ids: ReadonlySet<string>) => void;
   onDone: () => void;
 }) {
   const [opened, { open, close }] = useDisclosure();
@@ -329,8 +332,13 @@ function Naming({
         <Button size="xs" variant="default" onClick={onDone}>
           Cancel
         </Button>
-        <Button size="xs" variant="default" onClick={onAll}>
-          Choose all
+        <Button
+          size="xs"
+          variant="default"
+          disabled={sure.length === 0}
+          onClick={() => onChoose(new Set(sure.map(({ detection }) => detection.id)))}
+        >
+          Choose the sure ones
         </Button>
         <Button size="xs" disabled={chosen.size === 0} onClick={open}>
           Say who this is
