@@ -6,7 +6,7 @@ import json
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, get_args
@@ -23,6 +23,7 @@ from usher.wire import (
     AlertClaim,
     AlertSettlement,
     Assignment,
+    Attendance,
     Body,
     Camera,
     CameraRemoved,
@@ -56,10 +57,13 @@ from usher.wire import (
     PersonUpdate,
     Rejection,
     Resource,
+    SearchResults,
     Session,
     Split,
     Stats,
     Undo,
+    Verification,
+    Visit,
 )
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -380,6 +384,39 @@ class UsherClient:
     def remove_face(self, face: Face) -> None:
         """Stop recognising a person by this face."""
         self._request("DELETE", f"/persons/{face.person_id}/faces/{face.id}")
+
+    def search(self, photograph: bytes, *, limit: int = 50, **filters: str) -> SearchResults:
+        """Every time that a photograph's one face was seen; filters as the API names them.
+
+        Raises
+        ------
+        InvalidInput
+            If the photograph cannot be used; the message says why.
+        """
+        files = {"image": ("photograph", photograph)}
+        params: dict[str, str | int] = {"limit": limit, **filters}
+        response = self._request("POST", "/search", files=files, params=params)
+        return SearchResults.model_validate_json(response.content)
+
+    def verify(self, first: bytes, second: bytes) -> Verification:
+        """Whether two photographs, of one face each, show one person."""
+        files = {"first": ("first", first), "second": ("second", second)}
+        return Verification.model_validate_json(
+            self._request("POST", "/verify", files=files).content
+        )
+
+    def visits(self, *, limit: int = 50, **filters: str) -> Page[Visit]:
+        """Visits, the last to begin first; filters as the API names them."""
+        return self._get(Page[Visit], "/visits", {"limit": limit, **filters})
+
+    def attendance(self, first: date, last: date, **filters: str) -> Attendance:
+        """When everybody was first and last seen on each of these days."""
+        days = {"from": first.isoformat(), "to": last.isoformat()}
+        return self._get(Attendance, "/attendance", {**days, **filters})
+
+    def export_person(self, person_id: str) -> bytes:
+        """All that is known of a person, as a zip archive."""
+        return self._request("GET", f"/persons/{person_id}/export").content
 
     def alerts(self, *, limit: int = 50, **filters: str) -> Page[Alert]:
         return self._get(Page[Alert], "/alerts", {"limit": limit, **filters})

@@ -6,7 +6,7 @@ No vector and no raw distance is part of any body: distances alone reconstruct f
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import (
@@ -353,20 +353,40 @@ class Rejection(Body):
 # ---- Persons ------------------------------------------------------------------------------------
 
 
+ClassName = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=40)
+]
+"""A free label of persons, such as `staff`, `visitor`, `vip` or `barred`."""
+
+
 class PersonCreate(Body):
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
     name: Name
     notes: Annotated[str, StringConstraints(max_length=4000)] = ""
+    class_name: ClassName | None = Field(None, alias="class")
 
 
 class PersonUpdate(Body):
-    """Fields that are left out stay. Naming a stranger makes them known."""
+    """Fields that are left out stay. Naming a stranger makes them known.
+
+    Null takes a class or a bound of the validity away.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     name: Name | None = None
     kind: PersonKind | None = None
     notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    class_name: ClassName | None = Field(None, alias="class")
+    valid_from: Captured | None = None
+    valid_until: Captured | None = Field(None, description="Exclusive.")
+    managers: Annotated[list[Name], Field(max_length=50)] | None = None
 
 
 class Person(Resource):
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
     id: str
     name: str | None
     kind: PersonKind
@@ -378,6 +398,46 @@ class Person(Resource):
     face_id: str | None = Field(
         default=None, description="The reference whose picture stands for this person."
     )
+    class_name: str | None = Field(
+        None, alias="class", description="A free label, such as `staff` or `visitor`."
+    )
+    valid_from: Utc | None = None
+    valid_until: Utc | None = Field(None, description="Exclusive.")
+    valid_now: bool = Field(True, description="Whether the person is expected here now.")
+    managers: list[str] = Field([], description="Chat accounts that are to hear of this person.")
+
+
+class Visit(Resource):
+    """A person's stay at one camera, until a quiet gap."""
+
+    id: str
+    person: PersonBrief | None
+    camera_id: str
+    started_at: Utc
+    last_at: Utc
+    detections: int
+    detection_id: str | None = Field(None, description="The first detection of it.")
+
+
+class Presence(Resource):
+    """When a person was seen on a day, from midnight to midnight in the time zone asked for."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    day: date
+    person: PersonBrief
+    class_name: str | None = Field(None, alias="class")
+    first_seen_at: Utc
+    last_seen_at: Utc
+    duration_s: float = Field(description="From the first time to the last, in seconds.")
+    visits: int
+
+
+class Attendance(Resource):
+    """Who was there on which day, by day and name."""
+
+    time_zone: str
+    items: list[Presence]
 
 
 class Face(Resource):
@@ -445,6 +505,27 @@ class IdentifiedFace(Resource):
 
 class Identification(Resource):
     faces: list[IdentifiedFace]
+
+
+class SearchResult(Resource):
+    """A time that a face was seen. `confidence` says how sure it is the same person's."""
+
+    detection: Detection
+    confidence: Confidence
+
+
+class SearchResults(Resource):
+    """The likest first."""
+
+    items: list[SearchResult]
+    searched: int = Field(description="How many detections were looked through.")
+
+
+class Verification(Resource):
+    """Whether two photographs show one person."""
+
+    same: bool
+    confidence: Confidence | None = Field(None, description="How sure, where it is the same.")
 
 
 # ---- Alerts -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import { useSession } from "./api/queries";
 import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
+import { AttendancePage } from "./pages/AttendancePage";
 import { CamerasPage } from "./pages/CamerasPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
@@ -12,6 +13,7 @@ import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
 import { ReviewPage } from "./pages/ReviewPage";
+import { SearchPage } from "./pages/SearchPage";
 import { SignInPage } from "./pages/SignInPage";
 
 /** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
@@ -42,6 +44,8 @@ export function App() {
         <Route path="people/:id" element={<PersonPage />} />
         <Route path="review" element={<ReviewPage />} />
         <Route path="identity" element={<IdentityPage />} />
+        <Route path="search" element={<SearchPage />} />
+        <Route path="attendance" element={<AttendancePage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="cameras" element={<CamerasPage />} />
         <Route path="devices" element={<DevicesPage />} />

@@ -53,6 +53,28 @@ export function duration(iso: string): string | undefined {
   return count(Math.floor(age / DAY_MS), "day");
 }
 
+/** "40 s", "5 min", "7 h 40 min": how long something lasted. */
+export function lasted(seconds: number): string {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** The day as it stands in an address and in a date field: "2026-11-22". */
+export function isoDay(moment: Date): string {
+  const [month, day] = [moment.getMonth() + 1, moment.getDate()].map((part) =>
+    String(part).padStart(2, "0"),
+  );
+  return `${String(moment.getFullYear()).padStart(4, "0")}-${month}-${day}`;
+}
+
+/** Midnight, here, at the start of such a day. */
+export const startOfDay = (day: string) => new Date(`${day}T00:00`);
+
+/** "22 Nov 2026". */
+export const shortDate = (iso: string) => SHORT.format(new Date(iso));
+
 /** "14.9", "6": a rate, no more exact than one reads it. */
 export const rate = (number: number) => RATE.format(number);
 

@@ -14,6 +14,7 @@ from services.api.limits import BodyCap
 from services.api.panel import serve_panel
 from services.api.routes import (
     alerts,
+    attendance,
     cameras,
     detections,
     devices,
@@ -22,8 +23,10 @@ from services.api.routes import (
     identify,
     identity,
     persons,
+    search,
     sessions,
     stats,
+    visits,
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
@@ -80,6 +83,9 @@ def _version_1() -> APIRouter:
         devices,
         events,
         stats,
+        search,
+        visits,
+        attendance,
     ):
         router.include_router(part.router)
 

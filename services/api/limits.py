@@ -23,7 +23,9 @@ _FORM_OVERHEAD_BYTES: Final = 64 * KB
 
 _CROP_ROUTE = re.compile(rf"{API_PREFIX}/detections/?")
 _REPORT_ROUTE = re.compile(rf"{API_PREFIX}/cameras/[^/]+/report/?")
-_PHOTO_ROUTE = re.compile(rf"{API_PREFIX}/(identify|persons/[^/]+/faces)/?")
+_PHOTO_ROUTE = re.compile(rf"{API_PREFIX}/(identify|search|persons/[^/]+/faces)/?")
+
+_PAIR_ROUTE = re.compile(rf"{API_PREFIX}/verify/?")
 
 
 def body_cap(path: str) -> int:
@@ -34,6 +36,8 @@ def body_cap(path: str) -> int:
         return FRAME_MAX_BYTES + _FORM_OVERHEAD_BYTES
     if _PHOTO_ROUTE.fullmatch(path):
         return PHOTO_MAX_BYTES + _FORM_OVERHEAD_BYTES
+    if _PAIR_ROUTE.fullmatch(path):
+        return 2 * PHOTO_MAX_BYTES + _FORM_OVERHEAD_BYTES
     return JSON_MAX_BYTES
 
 

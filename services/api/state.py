@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from pymongo.errors import PyMongoError
 
 from services.api.assessments import Assessments
 from services.api.hub import Hub
 from services.api.metrics import Metrics
+from services.api.searching import FaceSearch
 from services.api.sightings import Sightings
 from services.api.throttle import Rates
 from usher.following import Follower
 from usher.identity.decide import Identifier
-from usher.identity.rules import make_rule
+from usher.identity.rules import Rule, make_rule
 from usher.settings import Settings
 from usher.storage.access import Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
@@ -27,7 +29,7 @@ from usher.storage.calibrations import Calibrations
 from usher.storage.cameras import Cameras
 from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
-from usher.storage.database import Database
+from usher.storage.database import Database, is_passing
 from usher.storage.detections import Detections
 from usher.storage.frames import FrameStore
 from usher.storage.history import History
@@ -36,7 +38,9 @@ from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
 from usher.storage.repetitions import Repetitions
+from usher.storage.seen import SeenLog
 from usher.storage.serving import Embedders, Named
+from usher.storage.stays import Stays
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 from usher.wire import utc_now
@@ -49,6 +53,8 @@ _SWEEP_BATCH = 500
 _FRAME_AGE_S = 86_400.0
 """How long the last picture of a camera is kept that sends no newer one."""
 _CANCEL_AGAIN_S = 0.5
+_TEND_EVERY_S = 30.0
+"""How soon what was deleted is gone from memory too: the vectors that are searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +86,9 @@ class State:
     follower: Follower
     assessments: Assessments
     calibrations: Calibrations
+    rule: Rule
+    search: FaceSearch
+    stays: Stays
 
 
 @asynccontextmanager
@@ -127,10 +136,20 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         follower=follower,
         assessments=Assessments(follower),
         calibrations=Calibrations(database),
+        rule=rule,
+        search=FaceSearch(
+            SeenLog(database),
+            Detections(database),
+            model=pipeline.model_id,
+            dimension=pipeline.dimension,
+            rule=rule,
+        ),
+        stays=Stays(database),
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),
         asyncio.create_task(_sweep_for_ever(state), name="sweep"),
+        asyncio.create_task(_tend_for_ever(state.search), name="search"),
     ]
     try:
         yield state
@@ -154,6 +173,17 @@ async def _sweep_for_ever(state: State) -> None:
         removed = await sweep_orphans(state)
         frames = await sweep_frames(state)
         log.info("swept the crop store", removed=removed, frames=frames)
+
+
+async def _tend_for_ever(search: FaceSearch) -> None:
+    while True:
+        await asyncio.sleep(_TEND_EVERY_S)
+        try:
+            await search.tend()
+        except PyMongoError as error:
+            if not is_passing(error):
+                raise
+            log.warning("the faces to search among could not be compared", error=str(error))
 
 
 async def sweep_orphans(state: State, *, age_s: float = _ORPHAN_AGE_S) -> int:

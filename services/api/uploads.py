@@ -53,6 +53,20 @@ async def read_upload(request: Request, *, max_bytes: int, with_metadata: bool =
         return Upload(await _content(image, max_bytes), metadata)
 
 
+async def read_pair(request: Request, *, max_bytes: int) -> tuple[bytes, bytes]:
+    """The file parts `first` and `second` of a multipart body.
+
+    Raises
+    ------
+    UnsupportedImage, TooLarge, InvalidInput
+        As `read_upload`.
+    """
+    async with _form(request, "first", fields=0, files=2) as parts:
+        first, second = _file(parts, "first"), _file(parts, "second")
+        _expect_no_more(parts)
+        return await _content(first, max_bytes), await _content(second, max_bytes)
+
+
 async def read_report(request: Request) -> ReportForm:
     """The field `report` of a multipart body, and its file part `frame` where there is one.
 
@@ -69,12 +83,16 @@ async def read_report(request: Request) -> ReportForm:
 
 
 @asynccontextmanager
-async def _form(request: Request, first: str, *, fields: int) -> AsyncIterator[_Parts]:
+async def _form(
+    request: Request, first: str, *, fields: int, files: int = 1
+) -> AsyncIterator[_Parts]:
     """The parts of a multipart body, of which one is called `first`."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedImage(f"send multipart/form-data with a part named `{first}`")
     try:
-        form = await request.form(max_files=1, max_fields=fields, max_part_size=_FIELD_MAX_BYTES)
+        form = await request.form(
+            max_files=files, max_fields=fields, max_part_size=_FIELD_MAX_BYTES
+        )
     except (HTTPException, MultiPartException) as error:
         detail = error.detail if isinstance(error, HTTPException) else error.message
         raise InvalidInput(f"the form cannot be read: {detail}") from error

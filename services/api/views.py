@@ -12,6 +12,7 @@ from usher.domain import records
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.storage.people import Tally
+from usher.storage.stays import Attended, Stay
 
 
 def box_view(box: Box) -> wire.BoxBody:
@@ -20,6 +21,11 @@ def box_view(box: Box) -> wire.BoxBody:
 
 def box_of(body: wire.BoxBody) -> Box:
     return Box(body.x1, body.y1, body.x2, body.y2)
+
+
+def camera_set(camera_id: str | None) -> frozenset[str] | None:
+    """The cameras that a request is narrowed to; None: all of them."""
+    return None if camera_id is None else frozenset({camera_id})
 
 
 def quality_view(quality: FaceQuality) -> wire.Quality:
@@ -100,7 +106,7 @@ def face_view(face: records.Face) -> wire.Face:
     )
 
 
-def person_view(person: records.Person, tally: Tally) -> wire.Person:
+def person_view(person: records.Person, tally: Tally, now: datetime) -> wire.Person:
     return wire.Person(
         id=person.id,
         name=person.name,
@@ -111,6 +117,11 @@ def person_view(person: records.Person, tally: Tally) -> wire.Person:
         faces=tally.faces,
         detections=tally.detections,
         face_id=tally.face_id,
+        class_name=person.class_name,
+        valid_from=person.valid_from,
+        valid_until=person.valid_until,
+        valid_now=person.is_valid_at(now),
+        managers=list(person.managers),
     )
 
 
@@ -141,7 +152,8 @@ def detection_view(
 
 async def person_views(state: State, persons: Sequence[records.Person]) -> list[wire.Person]:
     tallies = await state.people.tallies([person.id for person in persons])
-    return [person_view(person, tallies[person.id]) for person in persons]
+    now = wire.utc_now()
+    return [person_view(person, tallies[person.id], now) for person in persons]
 
 
 async def one_person_view(state: State, person: records.Person) -> wire.Person:
@@ -160,6 +172,37 @@ async def detection_views(
 async def one_detection_view(state: State, detection: records.Detection) -> wire.Detection:
     (view,) = await detection_views(state, [detection])
     return view
+
+
+async def visit_views(state: State, stays: Sequence[Stay]) -> list[wire.Visit]:
+    persons = await state.people.of_ids(sorted({stay.visit.person_id for stay in stays}))
+    return [_visit_view(stay, persons.get(stay.visit.person_id)) for stay in stays]
+
+
+def _visit_view(stay: Stay, person: records.Person | None) -> wire.Visit:
+    visit = stay.visit
+    return wire.Visit(
+        id=visit.id,
+        person=brief_view(person),
+        camera_id=visit.camera_id,
+        started_at=visit.started_at,
+        last_at=visit.last_at,
+        detections=stay.detections,
+        detection_id=stay.detection_id,
+    )
+
+
+def presence_view(attended: Attended) -> wire.Presence:
+    person = attended.person
+    return wire.Presence(
+        day=attended.day,
+        person=wire.PersonBrief(id=person.id, name=person.name, kind=person.kind),
+        class_name=person.class_name,
+        first_seen_at=attended.first_at,
+        last_seen_at=attended.last_at,
+        duration_s=(attended.last_at - attended.first_at).total_seconds(),
+        visits=attended.visits,
+    )
 
 
 async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wire.Alert]:

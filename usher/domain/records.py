@@ -153,7 +153,9 @@ class Detection:
 class Person:
     """Somebody: named, or a stranger who may come back.
 
-    `distinct_from` are persons whom somebody has said to be others.
+    `distinct_from` are persons whom somebody has said to be others. `class_name` is a free label
+    such as `staff` or `visitor`. `valid_from` and `valid_until` bound the time in which the person
+    is expected here; the second is exclusive. `managers` are chat accounts.
     """
 
     id: str
@@ -162,6 +164,15 @@ class Person:
     name: str | None = None
     notes: str = ""
     distinct_from: tuple[str, ...] = ()
+    class_name: str | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    managers: tuple[str, ...] = ()
+
+    def is_valid_at(self, moment: datetime) -> bool:
+        """Whether the person is expected at a moment."""
+        begun = self.valid_from is None or self.valid_from <= moment
+        return begun and (self.valid_until is None or moment < self.valid_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

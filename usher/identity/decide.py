@@ -11,7 +11,7 @@ import numpy as np
 from usher.domain.records import Confidence, Person, PersonKind, Vector
 from usher.identity.calibrate import Calibration
 from usher.identity.gallery import Gallery, Match, Reference, Scores, unit
-from usher.identity.rules import Rule
+from usher.identity.rules import Rule, any_of
 from usher.identity.vectors import Vectors
 
 REFERENCES_OF_A_STRANGER = 10
@@ -199,6 +199,22 @@ class Identifier:
             candidate_id=candidate_id,
             reference=acceptable,
         )
+
+
+def likeness(rule: Rule, distance: float, people: int = 1) -> Confidence | None:
+    """How sure it is that two faces at a distance are one person's; None: they are not taken so.
+
+    Parameters
+    ----------
+    distance
+        The Euclidean distance of their vectors.
+    people
+        The second face was looked for among so many people: the more they are, the likelier that
+        somebody is so near by chance.
+    """
+    if distance > rule.pair_distance(1):
+        return None
+    return _band(any_of(rule.pairs_accepted(distance), people))
 
 
 def most_redundant(references: Sequence[Reference]) -> int:

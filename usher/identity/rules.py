@@ -57,6 +57,10 @@ class Rule(Protocol):
         """How far apart two faces of one person lie at most, where so many pairs are compared."""
         ...
 
+    def pairs_accepted(self, distance: float) -> float:
+        """The share of the pairs of faces of different people that lie closer than a distance."""
+        ...
+
 
 def review_share(budget: float) -> float:
     """The share of strangers down to which a person is asked."""
@@ -120,6 +124,9 @@ class BudgetRule:
     def pair_distance(self, comparisons: int) -> float:
         return _distance_within(self._impostors, self.budget, comparisons)
 
+    def pairs_accepted(self, distance: float) -> float:
+        return self._impostors.share_below(distance)
+
 
 class NearestBudgetRule:
     """The budget for a model of which only the distances between people are known.
@@ -164,10 +171,13 @@ class NearestBudgetRule:
         return -self.pair_distance(strangers.references)
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
-        return _any_of(self._impostors.share_below(-score), gallery.references)
+        return any_of(self._impostors.share_below(-score), gallery.references)
 
     def pair_distance(self, comparisons: int) -> float:
         return _distance_within(self._impostors, self.budget, comparisons)
+
+    def pairs_accepted(self, distance: float) -> float:
+        return self._impostors.share_below(distance)
 
 
 class FixedRule:
@@ -205,10 +215,13 @@ class FixedRule:
         return -self._distance
 
     def strangers_accepted(self, score: float, gallery: Gallery) -> float:
-        return _any_of(self._impostors.share_below(-score), gallery.references)
+        return any_of(self._impostors.share_below(-score), gallery.references)
 
     def pair_distance(self, comparisons: int) -> float:
         return self._distance
+
+    def pairs_accepted(self, distance: float) -> float:
+        return self._impostors.share_below(distance)
 
 
 def _careful(share: float, persons: int) -> float:
@@ -226,9 +239,9 @@ def _check_budget(budget: float) -> None:
         raise ValueError("the budget is a share between 0 and 1")
 
 
-def _any_of(share: float, comparisons: int) -> float:
+def any_of(share: float, comparisons: int) -> float:
     """The share of strangers accepted by any of so many comparisons, as if independent."""
-    return 1.0 if share == 1 else -math.expm1(comparisons * math.log1p(-share))
+    return 1.0 if share >= 1 else -math.expm1(comparisons * math.log1p(-share))
 
 
 def _distance_within(impostors: ImpostorDistances, budget: float, comparisons: int) -> float:

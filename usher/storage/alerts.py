@@ -43,6 +43,11 @@ class Alerts:
         )
         return [alert_from_document(document) for document in documents], following
 
+    async def of_person(self, person_id: str) -> list[Alert]:
+        """Every alert about somebody, in order of capture."""
+        found = self._alerts.find({"person_id": person_id}).sort([("captured_at", 1), ("_id", 1)])
+        return [alert_from_document(document) for document in await found.to_list()]
+
     async def claim(self, *, limit: int, lease_s: float) -> list[Alert]:
         """Take due alerts in order of capture; nobody else gets them for `lease_s`."""
         token = new_id()

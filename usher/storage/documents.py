@@ -111,7 +111,9 @@ def detection_from_document(document: Document) -> Detection:
 
 
 def person_from_document(document: Document) -> Person:
-    return _record(Person, document, kind=PersonKind, distinct_from=tuple)
+    # None is what the field was where undoing puts back a person from before there was one.
+    given = {**document, "managers": document.get("managers") or ()}
+    return _record(Person, given, kind=PersonKind, distinct_from=tuple, managers=tuple)
 
 
 def face_from_document(document: Document) -> Face:

@@ -172,6 +172,8 @@ _INDEXED: Mapping[str, Sequence[Document]] = {
 }
 """What a query has to say for MongoDB to use the partial index on the field."""
 
+_DETAILS = ("class_name", "valid_from", "valid_until", "managers")
+
 
 def _inherited(persons: Sequence[Document]) -> Document:
     """What the first one takes over, who has no name, from the first other who has one."""
@@ -180,4 +182,5 @@ def _inherited(persons: Sequence[Document]) -> Document:
     if named is target or target["name"] is not None:
         return {}
     notes = {} if target["notes"] else {"notes": named["notes"]}
-    return {"kind": named["kind"], "name": named["name"], **notes}
+    details = {name: named[name] for name in _DETAILS if not target.get(name) and named.get(name)}
+    return {"kind": named["kind"], "name": named["name"], **notes, **details}

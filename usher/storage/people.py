@@ -13,6 +13,8 @@ from usher.storage.database import Database, Session
 from usher.storage.documents import Document, face_from_document, person_from_document
 from usher.storage.paging import newest_first
 
+_A_TEXT: Document = {"$type": "string"}
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -63,10 +65,18 @@ class People:
         return {row["_id"] for row in found if row["kind"] == PersonKind.UNKNOWN}
 
     async def page(
-        self, *, kind: PersonKind | None, text: str | None, cursor: str | None, limit: int
+        self,
+        *,
+        kind: PersonKind | None,
+        text: str | None,
+        cursor: str | None,
+        limit: int,
+        class_name: str | None = None,
     ) -> tuple[list[Person], str | None]:
         """Persons, the newest first; `text` is part of a name in any case, or an id."""
         query: Document = {"kind": kind} if kind else {}
+        if class_name is not None:
+            query["class_name"] = {"$eq": class_name, **_A_TEXT}
         if text:
             named = {"name": {"$regex": re.escape(text), "$options": "i"}}
             query["$or"] = [named, {"_id": text}]
@@ -74,6 +84,10 @@ class People:
             self._persons, query, by="created_at", cursor=cursor, limit=limit
         )
         return [person_from_document(document) for document in documents], following
+
+    async def classes(self) -> list[str]:
+        """Every class that somebody is of, by name."""
+        return sorted(await self._persons.distinct("class_name", {"class_name": _A_TEXT}))
 
     async def tallies(self, person_ids: Sequence[str]) -> dict[str, Tally]:
         """What is known of each of those persons from their faces and detections."""

@@ -71,6 +71,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("kind", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("name", ASCENDING)]),
+        IndexModel(
+            [("class_name", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"class_name": {"$type": "string"}},
+        ),
     ],
     "faces": [
         IndexModel([("person_id", ASCENDING), ("created_at", ASCENDING)]),
@@ -80,6 +84,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "visits": [
         IndexModel([("person_id", ASCENDING), ("camera_id", ASCENDING), ("last_at", DESCENDING)]),
+        IndexModel([("started_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("person_id", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("camera_id", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]),
     ],
     "alerts": [
         IndexModel([("visit_id", ASCENDING)], unique=True),

@@ -24,7 +24,16 @@ export type DetectionFilter = {
   /** Only those that wait for somebody to say whether they show their candidate. */
   review?: boolean;
 };
-export type PersonFilter = { kind?: T.PersonKind; q?: string };
+export type PersonFilter = { kind?: T.PersonKind; q?: string; class?: string };
+export type SearchFilter = { camera_id?: string; from?: string; to?: string };
+export type AttendanceFilter = {
+  /** The first and the last day: "2026-11-22". */
+  from: string;
+  to: string;
+  tz: string;
+  camera_id?: string;
+  class?: string;
+};
 export type AlertFilter = { status?: T.AlertStatus };
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -57,9 +66,13 @@ async function failure(response: Response): Promise<ApiError> {
 }
 
 function get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
+  return send("GET", address(path, parameters));
+}
+
+function address(path: string, parameters: Parameters): string {
   const given = Object.entries(parameters).filter(([, value]) => value);
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
-  return send("GET", query ? `${path}?${query}` : path);
+  return query ? `${path}?${query}` : path;
 }
 
 function segment(id: string): string {
@@ -140,6 +153,26 @@ export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
 export const faceImage = (personId: string, faceId: string, size?: PictureSize) =>
   `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image${sized(size)}`;
+
+/** Every class that somebody is of. */
+export const listClasses = () => get<T.Page<string>>("/persons/classes");
+export const listVisits = (personId: string, cursor?: string) =>
+  get<T.Page<T.Visit>>(`/persons/${segment(personId)}/visits`, { cursor });
+/** Where a browser fetches all that is known of a person. */
+export const personExport = (id: string) => `${API}/persons/${segment(id)}/export`;
+
+// ---- Search and attendance ----
+
+/** Every time that the one face of a photograph was seen. */
+export function searchFaces(photograph: File, filter: SearchFilter): Promise<T.SearchResults> {
+  const form = new FormData();
+  form.append("image", photograph);
+  return send("POST", address("/search", filter), form);
+}
+export const getAttendance = (filter: AttendanceFilter) => get<T.Attendance>("/attendance", filter);
+/** Where a browser fetches the same as a table for a spreadsheet. */
+export const attendanceTable = (filter: AttendanceFilter) =>
+  API + address("/attendance", { ...filter, format: "csv" });
 
 // ---- Identity ----
 

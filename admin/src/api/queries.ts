@@ -157,6 +157,30 @@ export const usePerson = (id: string | undefined) =>
 export const useFaces = (personId: string) =>
   usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
 
+export const useVisits = (personId: string) =>
+  usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
+
+/** The classes that there are, to choose from. */
+export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
+
+/** A photograph that is searched for, told from others by its number. */
+export type Probe = { number: number; photograph: File };
+
+export const useFaceSearch = (probe: Probe | undefined, filter: client.SearchFilter) =>
+  useQuery({
+    queryKey: ["search", probe?.number, filter],
+    queryFn: () => client.searchFaces((probe as Probe).photograph, filter),
+    enabled: probe !== undefined,
+    retry: false,
+  });
+
+export const useAttendance = (filter: client.AttendanceFilter) =>
+  useQuery({
+    queryKey: ["attendance", filter],
+    queryFn: () => client.getAttendance(filter),
+    placeholderData: keepPreviousData,
+  });
+
 export const useIdentityChanges = (personId?: string) =>
   usePages(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor));
 

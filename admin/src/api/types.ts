@@ -119,11 +119,15 @@ export type Detection = {
 };
 export type Assignment = { person_id: string } | { new_person: true } | { not_a_face: true };
 
-export type PersonCreate = { name: string; notes?: string };
+export type PersonCreate = { name: string; notes?: string; class?: string | null };
 export type PersonUpdate = {
   name?: string | null;
   kind?: PersonKind | null;
   notes?: string | null;
+  class?: string | null;
+  valid_from?: string | null;
+  valid_until?: string | null;
+  managers?: string[] | null;
 };
 export type Person = PersonBrief & {
   notes: string;
@@ -132,7 +136,35 @@ export type Person = PersonBrief & {
   faces: number;
   detections: number;
   face_id?: string | null;
+  class?: string | null;
+  valid_from?: string | null;
+  /** Exclusive. */
+  valid_until?: string | null;
+  valid_now?: boolean;
+  managers?: string[];
 };
+export type Visit = {
+  id: string;
+  person: PersonBrief | null;
+  camera_id: string;
+  started_at: string;
+  last_at: string;
+  detections: number;
+  detection_id?: string | null;
+};
+export type Presence = {
+  /** The day's date: "2026-11-22". */
+  day: string;
+  person: PersonBrief;
+  class?: string | null;
+  first_seen_at: string;
+  last_seen_at: string;
+  duration_s: number;
+  visits: number;
+};
+export type Attendance = { time_zone: string; items: Presence[] };
+export type SearchResult = { detection: Detection; confidence: Confidence };
+export type SearchResults = { items: SearchResult[]; searched: number };
 export type Face = {
   id: string;
   person_id: string;

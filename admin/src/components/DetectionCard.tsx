@@ -2,7 +2,7 @@ import { Loader } from "@mantine/core";
 import { Link } from "react-router";
 import { detectionImage } from "../api/client";
 import type { Detection } from "../api/types";
-import { clockTime, fullTime } from "../format";
+import { clockTime, fullTime, shortDate } from "../format";
 import { outcomeOf, personName, type Tone } from "../outcome";
 import { isQuestion } from "../review";
 import { ConfidenceMeter } from "./ConfidenceMeter";
@@ -14,12 +14,16 @@ const CHIPS: Partial<Record<Tone, string>> = { unknown: "Stranger", ignored: "Ig
 /** Which detections are chosen, by identifier. */
 export type Selection = { ids: ReadonlySet<string>; toggle: (id: string) => void };
 
-type Shown = { detection: Detection; camera: string };
+type Shown = { detection: Detection; camera: string; dated?: boolean };
 
-/** One detection; it opens the drawer, or is chosen where there is a selection. */
+/**
+ * One detection; it opens the drawer, or is chosen where there is a selection. `dated` tells its day
+ * as well as its time.
+ */
 export function DetectionCard({
   detection,
   camera,
+  dated,
   selection,
 }: Shown & { selection?: Selection | undefined }) {
   const linkTo = useDetectionLink();
@@ -35,18 +39,18 @@ export function DetectionCard({
           checked={chosen}
           onChange={() => selection.toggle(detection.id)}
         />
-        <Contents detection={detection} camera={camera} />
+        <Contents detection={detection} camera={camera} dated={dated} />
       </label>
     );
   }
   return (
     <Link className={styles.card} data-tone={tone} to={linkTo(detection.id)}>
-      <Contents detection={detection} camera={camera} />
+      <Contents detection={detection} camera={camera} dated={dated} />
     </Link>
   );
 }
 
-function Contents({ detection, camera }: Shown) {
+function Contents({ detection, camera, dated = false }: Shown) {
   const { tone, label } = outcomeOf(detection);
   return (
     <>
@@ -71,6 +75,7 @@ function Contents({ detection, camera }: Shown) {
         <div className={styles.where}>
           <span title={camera}>{camera}</span>
           <time dateTime={detection.captured_at} title={fullTime(detection.captured_at)}>
+            {dated && `${shortDate(detection.captured_at)}, `}
             {clockTime(detection.captured_at)}
           </time>
         </div>

@@ -2,7 +2,9 @@ import { AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconBell,
+  IconCalendarClock,
   IconDeviceCctv,
+  IconFaceId,
   IconFingerprint,
   IconKey,
   IconLivePhoto,
@@ -26,6 +28,8 @@ const SECTIONS = [
   { to: "/", label: "Live", Icon: IconLivePhoto },
   { to: "/people", label: "People", Icon: IconUsers },
   { to: "/review", label: "Review", Icon: IconUserQuestion },
+  { to: "/search", label: "Search", Icon: IconFaceId },
+  { to: "/attendance", label: "Attendance", Icon: IconCalendarClock },
   { to: "/alerts", label: "Alerts", Icon: IconBell },
   { to: "/identity", label: "Identity", Icon: IconFingerprint },
   { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },

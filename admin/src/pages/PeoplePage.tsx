@@ -2,6 +2,7 @@ import {
   Button,
   Group,
   Modal,
+  NativeSelect,
   Skeleton,
   Stack,
   Tabs,
@@ -14,7 +15,7 @@ import { IconSearch, IconUserPlus, IconUsers } from "@tabler/icons-react";
 import { type FormEvent, useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { createPerson, type PersonFilter } from "../api/client";
-import { useChange, usePersons } from "../api/queries";
+import { useChange, useClasses, usePersons } from "../api/queries";
 import type { Person, PersonKind } from "../api/types";
 import { CardGrid } from "../components/CardGrid";
 import { EmptyState } from "../components/EmptyState";
@@ -52,6 +53,8 @@ export function PeoplePage() {
   const [parameters, setParameters] = useSearchParams();
   const [adding, { open, close }] = useDisclosure();
   const kind = KINDS.find((entry) => entry.kind === parameters.get("kind"))?.kind ?? "known";
+  const label = parameters.get("class") ?? "";
+  const classes = useClasses().data?.items ?? [];
   const [text, setText] = useState(parameters.get("q") ?? "");
   const [q] = useDebouncedValue(text.trim(), 200);
 
@@ -66,6 +69,14 @@ export function PeoplePage() {
     );
   }, [q, setParameters]);
 
+  function chooseClass(chosen: string) {
+    setParameters((current) => {
+      if (chosen) current.set("class", chosen);
+      else current.delete("class");
+      return current;
+    });
+  }
+
   return (
     <>
       <PageHeader title="People">
@@ -75,7 +86,13 @@ export function PeoplePage() {
       </PageHeader>
       <Tabs
         value={kind}
-        onChange={(chosen) => setParameters({ kind: chosen ?? "known", ...(q && { q }) })}
+        onChange={(chosen) =>
+          setParameters({
+            kind: chosen ?? "known",
+            ...(q && { q }),
+            ...(label && { class: label }),
+          })
+        }
       >
         <Group justify="space-between" align="end" gap="sm" mb="md">
           <Tabs.List>
@@ -85,6 +102,14 @@ export function PeoplePage() {
               </Tabs.Tab>
             ))}
           </Tabs.List>
+          {(classes.length > 0 || label) && (
+            <NativeSelect
+              aria-label="Class"
+              value={label}
+              onChange={(event) => chooseClass(event.currentTarget.value)}
+              data={[{ value: "", label: "Any class" }, ...classes]}
+            />
+          )}
           <TextInput
             className={styles.search}
             type="search"
@@ -98,7 +123,12 @@ export function PeoplePage() {
         {KINDS.map((entry) => (
           <Tabs.Panel key={entry.kind} value={entry.kind}>
             {entry.kind === kind && (
-              <Persons filter={{ kind, q }} empty={q ? `Nobody is called “${q}”.` : entry.empty} />
+              <Persons
+                filter={{ kind, q, ...(label && { class: label }) }}
+                empty={
+                  q ? `Nobody is called “${q}”.` : label ? "Nobody of this class." : entry.empty
+                }
+              />
             )}
           </Tabs.Panel>
         ))}

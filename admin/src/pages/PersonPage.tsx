@@ -1,4 +1,5 @@
 import {
+  Autocomplete,
   Badge,
   Button,
   Group,
@@ -7,6 +8,7 @@ import {
   Skeleton,
   Stack,
   Tabs,
+  TagsInput,
   Text,
   Textarea,
   TextInput,
@@ -14,11 +16,18 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
-import { IconArrowMerge, IconEye, IconEyeOff, IconPencil, IconTrash } from "@tabler/icons-react";
-import type { FormEvent } from "react";
+import {
+  IconArrowMerge,
+  IconDownload,
+  IconEye,
+  IconEyeOff,
+  IconPencil,
+  IconTrash,
+} from "@tabler/icons-react";
+import { type FormEvent, useState } from "react";
 import { useNavigate, useParams } from "react-router";
-import { deletePerson, stopIgnoring, updatePerson } from "../api/client";
-import { useChange, usePerson } from "../api/queries";
+import { deletePerson, personExport, stopIgnoring, updatePerson } from "../api/client";
+import { useChange, useClasses, useMay, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Failure } from "../components/Failure";
@@ -26,11 +35,12 @@ import { History } from "../components/History";
 import { MergeDialog } from "../components/MergeDialog";
 import { PageHeader } from "../components/PageHeader";
 import { PersonDetections } from "../components/PersonDetections";
+import { PersonVisits } from "../components/PersonVisits";
 import { Photographs } from "../components/Photographs";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
 import { useIdentityChange } from "../components/Undo";
-import { count, listed } from "../format";
+import { count, isoDay, listed, midnight, shortDate, startOfDay } from "../format";
 import { personName } from "../outcome";
 import styles from "./PersonPage.module.css";
 
@@ -64,10 +74,21 @@ function PersonDetails({ person }: { person: Person }) {
       <Tabs defaultValue="detections" keepMounted={false}>
         <Tabs.List mb="md">
           <Tabs.Tab value="detections">Detections</Tabs.Tab>
+          <Tabs.Tab value="visits">Visits</Tabs.Tab>
           <Tabs.Tab value="history">History</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="detections">
           <PersonDetections person={person} />
+        </Tabs.Panel>
+        <Tabs.Panel value="visits">
+          <PersonVisits
+            personId={person.id}
+            empty={
+              <Text c="dimmed" fz="sm">
+                No camera has seen {personName(person)} yet.
+              </Text>
+            }
+          />
         </Tabs.Panel>
         <Tabs.Panel value="history">
           <History personId={person.id} empty="Nobody has changed anything about who this is." />
@@ -92,6 +113,16 @@ function Summary({ person }: { person: Person }) {
         <Badge variant="light" color={badge.color}>
           {badge.label}
         </Badge>
+        {person.class && (
+          <Badge variant="outline" color="gray">
+            {person.class}
+          </Badge>
+        )}
+        {person.valid_now === false && (
+          <Badge variant="light" color="red">
+            Not valid now
+          </Badge>
+        )}
         <span>{count(person.detections, "sighting")}</span>
         {person.last_seen_at && (
           <span>
@@ -99,9 +130,31 @@ function Summary({ person }: { person: Person }) {
           </span>
         )}
       </Group>
+      <Text fz="sm" c="dimmed">
+        {validity(person)}
+      </Text>
+      {person.managers && person.managers.length > 0 && (
+        <Text fz="sm" c="dimmed">
+          Managers: {listed(person.managers)}
+        </Text>
+      )}
       {person.notes && <Text className={styles.notes}>{person.notes}</Text>}
     </>
   );
+}
+
+/** "Valid from 1 Jan 2026 until 31 Jan 2026"; nothing where there is no bound. */
+function validity({ valid_from: since, valid_until: until }: Person): string | undefined {
+  const parts = [
+    since && `from ${shortDate(since)}`,
+    until && `until ${shortDate(lastDayOf(until).toISOString())}`,
+  ].filter(Boolean);
+  return parts.length > 0 ? `Valid ${parts.join(" ")}` : undefined;
+}
+
+/** The last day that an exclusive end leaves. */
+function lastDayOf(until: string): Date {
+  return new Date(Date.parse(until) - 1);
 }
 
 function Actions({ person }: { person: Person }) {
@@ -110,6 +163,7 @@ function Actions({ person }: { person: Person }) {
   const [merging, merge] = useDisclosure();
   const [deleting, remove] = useDisclosure();
   const ignored = person.kind === "ignored";
+  const mayExport = useMay("admin", "manager");
 
   function toggleIgnored() {
     change.run(
@@ -147,6 +201,18 @@ function Actions({ person }: { person: Person }) {
       >
         {ignored ? "Stop ignoring" : "Ignore"}
       </Button>
+      {mayExport && (
+        <Button
+          component="a"
+          href={personExport(person.id)}
+          download
+          variant="default"
+          size="xs"
+          leftSection={<IconDownload size={15} aria-hidden />}
+        >
+          Export
+        </Button>
+      )}
       <Button
         variant="default"
         size="xs"
@@ -167,15 +233,25 @@ type DialogProps = { person: Person; opened: boolean; onClose: () => void };
 
 function EditDialog({ person, opened, onClose }: DialogProps) {
   const change = useIdentityChange();
+  const classes = useClasses();
+  const [managers, setManagers] = useState(person.managers ?? []);
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const name = String(form.get("name")).trim();
-    const notes = String(form.get("notes"));
+    const since = String(form.get("valid_from"));
+    const until = String(form.get("valid_until"));
+    const details = {
+      notes: String(form.get("notes")),
+      class: String(form.get("class")).trim() || null,
+      valid_from: since ? startOfDay(since).toISOString() : null,
+      valid_until: until ? midnight(startOfDay(until), 1).toISOString() : null,
+      managers,
+    };
     // A name makes known, except whom one ignores.
     const kind = person.kind === "ignored" ? "ignored" : "known";
-    change.run(() => updatePerson(person.id, name ? { name, kind, notes } : { notes }), {
+    change.run(() => updatePerson(person.id, name ? { name, kind, ...details } : details), {
       done: "Saved.",
       personId: person.id,
       onDone: onClose,
@@ -193,6 +269,35 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
             maxLength={120}
             required={person.name !== null}
             data-autofocus
+          />
+          <Autocomplete
+            name="class"
+            label="Class"
+            description="Such as staff, visitor or barred: to filter by."
+            data={classes.data?.items ?? []}
+            defaultValue={person.class ?? ""}
+            maxLength={40}
+          />
+          <Group grow gap="xs">
+            <TextInput
+              type="date"
+              name="valid_from"
+              label="Valid from"
+              defaultValue={person.valid_from ? isoDay(new Date(person.valid_from)) : ""}
+            />
+            <TextInput
+              type="date"
+              name="valid_until"
+              label="Valid until"
+              defaultValue={person.valid_until ? isoDay(lastDayOf(person.valid_until)) : ""}
+            />
+          </Group>
+          <TagsInput
+            label="Managers"
+            description="Chat accounts of those who look after this person."
+            value={managers}
+            onChange={setManagers}
+            maxTags={50}
           />
           <Textarea
             name="notes"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from services.api.dependencies import (
     ANSWERERS,
@@ -18,38 +20,51 @@ from services.api.dependencies import (
     OptionalKey,
     Principal,
 )
+from services.api.exports import chunks, export_person
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
 from services.api.state import State
 from services.api.thumbnails import PictureSize
 from services.api.uploads import read_upload
-from services.api.views import face_view, one_person_view, person_views
+from services.api.views import camera_set, face_view, one_person_view, person_views, visit_views
 from usher import wire
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind, Vector
-from usher.storage.documents import milliseconds
+from usher.storage.documents import milliseconds, plain
 from usher.storage.repetitions import Once
+from usher.storage.stays import StayFilter
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.wire import utc_now
 
 router = APIRouter(prefix="/persons", tags=["persons"])
 
 _CROP_MARGIN = 0.5
+_BINARY = {"type": "string", "format": "binary"}
+_MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until"})
+"""What null takes away from a person."""
+_TEXT = r"^[^\x00]*$"
 
 
 @router.get("", dependencies=[Depends(READERS)])
 async def page(
     state: Api,
     kind: PersonKind | None = None,
-    text: Annotated[str | None, Query(alias="q", max_length=120, pattern=r"^[^\x00]*$")] = None,
+    text: Annotated[str | None, Query(alias="q", max_length=120, pattern=_TEXT)] = None,
+    class_name: Annotated[str | None, Query(alias="class", max_length=40, pattern=_TEXT)] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> wire.Page[wire.Person]:
     """Persons, the newest first; `q` is part of a name, or an id."""
-    found, following = await state.people.page(kind=kind, text=text, cursor=cursor, limit=limit)
+    found, following = await state.people.page(
+        kind=kind,
+        text=text,
+        class_name=class_name.strip().lower() if class_name is not None else None,
+        cursor=cursor,
+        limit=limit,
+    )
     return wire.Page(items=await person_views(state, found), next_cursor=following)
 
 
@@ -76,10 +91,17 @@ async def create(
         created_at=milliseconds(utc_now()),
         name=body.name,
         notes=body.notes,
+        class_name=body.class_name,
     )
     await state.registry.create_person(person, once=once)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
     return await one_person_view(state, person)
+
+
+@router.get("/classes", dependencies=[Depends(READERS)])
+async def classes(state: Api) -> wire.Page[str]:
+    """Every class that somebody is of, by name."""
+    return wire.Page(items=await state.people.classes())
 
 
 @router.get("/{person_id}", dependencies=[Depends(READERS)])
@@ -95,7 +117,7 @@ async def update(
     principal: Annotated[Principal, Depends(ANSWERERS)],
     state: Api,
 ) -> wire.Person:
-    """Rename, ignore, annotate. Naming a stranger makes them known."""
+    """Rename, ignore, annotate, classify. Naming a stranger makes them known."""
     changes = _changes(body, await state.people.get(person_id))
     if not changes:
         return await one(person_id, state)
@@ -216,6 +238,40 @@ async def remove_face(
 
 
 @router.get(
+    "/{person_id}/export",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {"schema": _BINARY}}}},
+)
+async def export(
+    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
+) -> Response:
+    """All that is known of a person, with the pictures: a zip archive, without vectors."""
+    file = await export_person(state, person_id)
+    await state.audit.add(principal.id, "person.export", person_id, now=utc_now())
+    headers = {"Content-Disposition": f'attachment; filename="{person_id}.zip"'}
+    return StreamingResponse(chunks(file), media_type="application/zip", headers=headers)
+
+
+@router.get("/{person_id}/visits", dependencies=[Depends(READERS)])
+async def visits(
+    person_id: str,
+    state: Api,
+    camera_id: str | None = None,
+    since: Annotated[wire.Utc | None, Query(alias="from")] = None,
+    until: Annotated[wire.Utc | None, Query(alias="to")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> wire.Page[wire.Visit]:
+    """A person's visits, the last to begin first."""
+    await state.people.get(person_id)
+    selection = StayFilter(
+        camera_ids=camera_set(camera_id), person_id=person_id, since=since, until=until
+    )
+    found, following = await state.stays.page(selection, cursor=cursor, limit=limit)
+    return wire.Page(items=await visit_views(state, found), next_cursor=following)
+
+
+@router.get(
     "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
 )
 async def face_image(
@@ -242,12 +298,22 @@ def _once(principal: Principal, operation: str, key: str | None, content: bytes)
 
 
 def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:
-    changes = body.model_dump(exclude_none=True)
+    given = body.model_dump(exclude_unset=True, by_alias=False)
+    changes = {
+        name: value for name, value in given.items() if value is not None or name in _MAY_BE_TAKEN
+    }
     if body.name is not None and body.kind is None:
         changes["kind"] = PersonKind.KNOWN
     if body.kind is PersonKind.KNOWN and body.name is None and person.name is None:
         raise Conflict("somebody known has a name: give one")
-    return {name: str(value) for name, value in changes.items()}
+    _check_validity({"valid_from": person.valid_from, "valid_until": person.valid_until, **changes})
+    return {name: plain(value) for name, value in changes.items()}
+
+
+def _check_validity(bounds: Mapping[str, Any]) -> None:
+    since, until = bounds["valid_from"], bounds["valid_until"]
+    if since is not None and until is not None and since >= until:
+        raise Conflict("the validity ends before it begins: change the one or the other")
 
 
 class _Portrait(NamedTuple):

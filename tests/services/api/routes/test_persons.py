@@ -113,7 +113,79 @@ async def test_person_is_known_again_when_no_longer_ignored(api: Api) -> None:
     check_problem(nameless, 409, "Conflict")
 
 
-@pytest.mark.parametrize("body", [{"name": ""}, {"kind": "odd"}, {"id": "p-1"}, {"name": ["x"]}])
+async def test_person_has_a_class_a_validity_and_managers(api: Api) -> None:
+    created = await api.manager.post("/persons", json={"name": "Ada", "class": " Staff "})
+    ada = created.json()
+    assert (ada["class"], ada["valid_now"], ada["managers"]) == ("staff", True, [])
+    change = {
+        "valid_from": "2026-01-01T00:00:00+01:00",
+        "valid_until": "2026-02-01T00:00:00Z",
+        "managers": ["@boss"],
+    }
+    changed = (await api.manager.patch(f"/persons/{ada['id']}", json=change)).json()
+    assert changed["valid_from"] == "2025-12-31T23:00:00Z"
+    assert (changed["valid_until"], changed["valid_now"]) == ("2026-02-01T00:00:00Z", False)
+    assert (changed["managers"], changed["class"]) == (["@boss"], "staff")
+    taken = {"class": None, "valid_from": None, "valid_until": None, "managers": []}
+    bare = (await api.manager.patch(f"/persons/{ada['id']}", json=taken)).json()
+    assert bare == {**ada, "class": None}
+    assert await get(api, ada["id"]) == bare
+
+
+async def test_validity_is_refused_when_it_ends_before_it_begins(api: Api) -> None:
+    ada = await api.person("Ada")
+    path = f"/persons/{ada}"
+    await api.manager.patch(path, json={"valid_from": "2026-02-01T00:00:00Z"})
+    wrong = await api.manager.patch(path, json={"valid_until": "2026-02-01T00:00:00Z"})
+    check_problem(wrong, 409, "Conflict")
+    both = {"valid_from": None, "valid_until": "2026-02-01T00:00:00Z"}
+    assert (await api.manager.patch(path, json=both)).status_code == 200
+
+
+async def test_page_finds_persons_by_class(api: Api) -> None:
+    ada, bob = await api.person("Ada"), await api.person("Bob")
+    await api.person("Carol")
+    for person_id, label in ((ada, "staff"), (bob, "vip")):
+        await api.manager.patch(f"/persons/{person_id}", json={"class": label})
+
+    async def found(**params: str) -> list[str]:
+        page = (await api.viewer.get("/persons", params=params)).json()
+        return [item["id"] for item in page["items"]]
+
+    assert await found(**{"class": "Staff"}) == [ada]
+    assert await found(**{"class": "vip", "kind": "known", "q": "bo"}) == [bob]
+    assert await found(**{"class": "vip", "kind": "unknown"}) == []
+    assert (await api.viewer.get("/persons/classes")).json()["items"] == ["staff", "vip"]
+
+
+async def test_merged_person_keeps_their_own_class_and_inherits_with_the_name(api: Api) -> None:
+    stranger, ada = await api.person(), await api.person("Ada")
+    details = {"class": "staff", "managers": ["@boss"]}
+    await api.manager.patch(f"/persons/{ada}", json=details)
+    await api.manager.post(f"/persons/{stranger}/merge", json={"person_ids": [ada]})
+    merged = await get(api, stranger)
+    assert (merged["name"], merged["class"], merged["managers"]) == ("Ada", "staff", ["@boss"])
+    (change, *_) = (await api.viewer.get("/identity/changes")).json()["items"]
+    await api.manager.post("/identity/undo", json={"change_id": change["id"]})
+    back = await get(api, stranger)
+    assert (back["name"], back["class"], back["managers"]) == (None, None, [])
+    assert (await get(api, ada))["class"] == "staff"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": ""},
+        {"class": ""},
+        {"class": "x" * 41},
+        {"valid_from": "soon"},
+        {"valid_from": "2026-01-01T00:00:00"},
+        {"managers": [""]},
+        {"kind": "odd"},
+        {"id": "p-1"},
+        {"name": ["x"]},
+    ],
+)
 async def test_change_is_refused_when_it_is_wrong(api: Api, body: dict[str, object]) -> None:
     ada = await api.person("Ada")
     check_problem(await api.manager.patch(f"/persons/{ada}", json=body), 422)

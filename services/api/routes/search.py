@@ -1,0 +1,85 @@
+"""A face in: where it was seen before, and whether two photographs show one person."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
+
+from services.api.dependencies import MANAGERS, Api, Limit, Principal
+from services.api.limits import PHOTO_MAX_BYTES
+from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
+from services.api.state import State
+from services.api.uploads import read_pair, read_upload
+from services.api.views import camera_set, detection_views
+from usher import wire
+from usher.domain.records import Vector
+from usher.identity.decide import likeness
+from usher.identity.seen import Scope
+from usher.vision.images import PHOTO_FORMATS, decode_image
+from usher.wire import utc_now
+
+router = APIRouter(tags=["identify"])
+
+_TWO_PHOTOS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["first", "second"],
+                    "properties": {
+                        "first": {"type": "string", "format": "binary"},
+                        "second": {"type": "string", "format": "binary"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/search", openapi_extra=PHOTO)
+async def search(
+    request: Request,
+    principal: Annotated[Principal, Depends(MANAGERS)],
+    state: Api,
+    camera_id: str | None = None,
+    since: Annotated[wire.Utc | None, Query(alias="from")] = None,
+    until: Annotated[wire.Utc | None, Query(alias="to")] = None,
+    limit: Limit = 50,
+) -> wire.SearchResults:
+    """Every time that the one face of a photograph was seen, whoever it is taken for.
+
+    The photograph is not kept; that somebody has searched is noted.
+    """
+    form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
+    probe = await asyncio.to_thread(_vector, form.image, state)
+    scope = Scope(camera_ids=camera_set(camera_id), since=since, until=until)
+    found = await state.search.find(probe, scope, limit=limit)
+    await state.audit.add(principal.id, "search", "", now=utc_now())
+    views = await detection_views(state, [detection for detection, _ in found.detections])
+    return wire.SearchResults(
+        items=[
+            wire.SearchResult(detection=view, confidence=confidence)
+            for view, (_, confidence) in zip(views, found.detections, strict=True)
+        ],
+        searched=found.searched,
+    )
+
+
+@router.post("/verify", dependencies=[Depends(MANAGERS)], openapi_extra=_TWO_PHOTOS)
+async def verify(request: Request, state: Api) -> wire.Verification:
+    """Whether two photographs, of one face each, show one person. Nothing is stored."""
+    images = await read_pair(request, max_bytes=PHOTO_MAX_BYTES)
+    first, second = [await asyncio.to_thread(_vector, image, state) for image in images]
+    confidence = likeness(state.rule, float(np.linalg.norm(first - second)))
+    return wire.Verification(same=confidence is not None, confidence=confidence)
+
+
+def _vector(data: bytes, state: State) -> Vector:
+    photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
+    return state.pipeline.portrait(photo_rgb).embedding
