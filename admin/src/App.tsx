@@ -7,6 +7,7 @@ import { AlertsPage } from "./pages/AlertsPage";
 import { CamerasPage } from "./pages/CamerasPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
+import { LiveCameraPage } from "./pages/LiveCameraPage";
 import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
@@ -44,6 +45,7 @@ export function App() {
         <Route path="identity" element={<IdentityPage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="cameras" element={<CamerasPage />} />
+        <Route path="live-camera" element={<LiveCameraPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

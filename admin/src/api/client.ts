@@ -137,6 +137,13 @@ export const removeFace = (personId: string, faceId: string) =>
 export const faceImage = (personId: string, faceId: string) =>
   `${API}/persons/${segment(personId)}/faces/${segment(faceId)}/image`;
 
+/** Who is in a picture, without keeping it. */
+export function identify(picture: Blob): Promise<T.Identification> {
+  const form = new FormData();
+  form.append("image", picture, "frame.jpg");
+  return send("POST", "/identify", form);
+}
+
 // ---- Identity ----
 
 /** The history of who is who, the newest first; of one person, or of all. */

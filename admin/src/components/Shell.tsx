@@ -2,6 +2,7 @@ import { AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconBell,
+  IconCamera,
   IconDeviceCctv,
   IconFingerprint,
   IconKey,
@@ -29,6 +30,7 @@ const SECTIONS = [
   { to: "/alerts", label: "Alerts", Icon: IconBell },
   { to: "/identity", label: "Identity", Icon: IconFingerprint },
   { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
+  { to: "/live-camera", label: "Live camera", Icon: IconCamera },
   { to: "/devices", label: "Devices", Icon: IconKey },
 ];
 
