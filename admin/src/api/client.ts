@@ -119,8 +119,10 @@ export const stopIgnoring = ({ id, name }: T.PersonBrief) =>
 export const deletePerson = (id: string) =>
   send<T.DeletionReceipt>("DELETE", `/persons/${segment(id)}`);
 /** Folds one person into another, who stays. */
-export const mergePerson = (stays: string, goes: string) =>
-  send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: [goes] });
+export const mergePerson = (stays: string, goes: string) => mergePersons(stays, [goes]);
+/** Folds several persons into another one, who stays. */
+export const mergePersons = (stays: string, go: string[]) =>
+  send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: go });
 /** Takes detections away from a person who is not on them. */
 export const splitPerson = (id: string, split: T.Split) =>
   send<void>("POST", `/persons/${segment(id)}/split`, split);
