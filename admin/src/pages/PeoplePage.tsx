@@ -11,7 +11,7 @@ import {
 } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { IconSearch, IconUserPlus, IconUsers } from "@tabler/icons-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { createPerson, type PersonFilter } from "../api/client";
 import { useChange, usePersons } from "../api/queries";
@@ -50,7 +50,7 @@ const KINDS: { kind: PersonKind; label: string; empty: string }[] = [
 /** Everyone whom Usher has met or was told about. */
 export function PeoplePage() {
   const [parameters, setParameters] = useSearchParams();
-  const [adding, { open, close }] = useDisclosure();
+  const [adding, { open, close }] = useDisclosure(parameters.has("add"));
   const kind = KINDS.find((entry) => entry.kind === parameters.get("kind"))?.kind ?? "known";
   const [text, setText] = useState(parameters.get("q") ?? "");
   const [q] = useDebouncedValue(text.trim(), 200);
@@ -98,7 +98,11 @@ export function PeoplePage() {
         {KINDS.map((entry) => (
           <Tabs.Panel key={entry.kind} value={entry.kind}>
             {entry.kind === kind && (
-              <Persons filter={{ kind, q }} empty={q ? `Nobody is called “${q}”.` : entry.empty} />
+              <Persons
+                filter={{ kind, q }}
+                empty={q ? `Nobody is called “${q}”.` : entry.empty}
+                first={kind === "known" && !q && <FirstPerson onAdd={open} />}
+              />
             )}
           </Tabs.Panel>
         ))}
@@ -108,7 +112,27 @@ export function PeoplePage() {
   );
 }
 
-function Persons({ filter, empty }: { filter: PersonFilter; empty: string }) {
+/** Two ways to the first person. */
+function FirstPerson({ onAdd }: { onAdd: () => void }) {
+  return (
+    <Group justify="center" gap="xs" mt="md">
+      <Button onClick={onAdd}>Add the first person</Button>
+      <Button component={Link} to="/live-camera" variant="default">
+        Enrol at this camera
+      </Button>
+    </Group>
+  );
+}
+
+function Persons({
+  filter,
+  empty,
+  first,
+}: {
+  filter: PersonFilter;
+  empty: string;
+  first: ReactNode;
+}) {
   const persons = usePersons(filter);
   if (persons.isPending) {
     return (
@@ -125,6 +149,7 @@ function Persons({ filter, empty }: { filter: PersonFilter; empty: string }) {
     return (
       <EmptyState icon={IconUsers} title="Nobody here">
         {empty}
+        {first}
       </EmptyState>
     );
   return (
