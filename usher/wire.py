@@ -500,6 +500,9 @@ class IdentifiedFace(Resource):
     box: BoxBody
     person: PersonBrief | None
     confidence: Confidence | None
+    candidate: PersonBrief | None = Field(
+        default=None, description="Somebody known whom it may be as well: a person has to say."
+    )
     quality: Quality
 
 

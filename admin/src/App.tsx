@@ -8,6 +8,7 @@ import { AttendancePage } from "./pages/AttendancePage";
 import { CamerasPage } from "./pages/CamerasPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
+import { LiveCameraPage } from "./pages/LiveCameraPage";
 import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
@@ -48,6 +49,7 @@ export function App() {
         <Route path="attendance" element={<AttendancePage />} />
         <Route path="alerts" element={<AlertsPage />} />
         <Route path="cameras" element={<CamerasPage />} />
+        <Route path="live-camera" element={<LiveCameraPage />} />
         <Route path="devices" element={<DevicesPage />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -1,7 +1,18 @@
-// The review band: detections that probably show somebody known, as questions to a person.
+// What a person is asked: whether somebody is the one whom Usher takes them for, and who a stranger
+// is.
 
-import { assignDetection, mergePerson, rejectDetection, updatePerson } from "./api/client";
-import type { Detection, PersonBrief } from "./api/types";
+import {
+  assignDetection,
+  listDetections,
+  mergePerson,
+  mergePersons,
+  rejectDetection,
+  updatePerson,
+} from "./api/client";
+import type { Detection, Person, PersonBrief } from "./api/types";
+
+/** So many pictures are taken out as no faces at once: each is a change that undo takes back. */
+export const MOST_TAKEN_OUT = 40;
 
 /** Whether these are somebody known: one picture of nobody, or all pictures of one stranger. */
 export type Question = {
@@ -70,3 +81,40 @@ function give({ stranger, detections: [first] }: Question, personId: string): Pr
     ? mergePerson(personId, stranger.id)
     : assignDetection(first.id, { person_id: personId });
 }
+
+/** These pictures show no face. */
+export async function takeOut(detections: Pick<Detection, "id">[]): Promise<void> {
+  for (const { id } of detections) await assignDetection(id, { not_a_face: true });
+}
+
+/** These strangers are one person, who has a name now. */
+export async function nameStrangers(strangers: Person[], name: string): Promise<void> {
+  const [first, ...others] = strangers;
+  if (!first) return;
+  if (others.length > 0) await mergePersons(first.id, idsOf(others));
+  await updatePerson(first.id, { name });
+}
+
+/** These strangers are somebody whom Usher has already. */
+export const joinStrangers = (strangers: Person[], personId: string) =>
+  mergePersons(personId, idsOf(strangers));
+
+/** No alert is to be sent about these strangers. */
+export async function ignoreAll(strangers: PersonBrief[]): Promise<void> {
+  for (const { id } of strangers) await updatePerson(id, { kind: "ignored" });
+}
+
+/** None of the pictures of these strangers shows a face. */
+export async function takeOutStrangers(strangers: Person[]): Promise<void> {
+  for (const { id } of strangers) {
+    const { items } = await listDetections({ person_id: id });
+    await takeOut(items);
+  }
+}
+
+/** Whether all pictures of these strangers may be taken out at once. */
+export function areFew(strangers: Person[]): boolean {
+  return strangers.reduce((sum, { detections }) => sum + detections, 0) <= MOST_TAKEN_OUT;
+}
+
+const idsOf = (persons: Person[]) => persons.map(({ id }) => id);

@@ -136,8 +136,10 @@ export const stopIgnoring = ({ id, name }: T.PersonBrief) =>
 export const deletePerson = (id: string) =>
   send<T.DeletionReceipt>("DELETE", `/persons/${segment(id)}`);
 /** Folds one person into another, who stays. */
-export const mergePerson = (stays: string, goes: string) =>
-  send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: [goes] });
+export const mergePerson = (stays: string, goes: string) => mergePersons(stays, [goes]);
+/** Folds several persons into another one, who stays. */
+export const mergePersons = (stays: string, go: string[]) =>
+  send<T.Person>("POST", `/persons/${segment(stays)}/merge`, { person_ids: go });
 /** Takes detections away from a person who is not on them. */
 export const splitPerson = (id: string, split: T.Split) =>
   send<void>("POST", `/persons/${segment(id)}/split`, split);
@@ -173,6 +175,13 @@ export const getAttendance = (filter: AttendanceFilter) => get<T.Attendance>("/a
 /** Where a browser fetches the same as a table for a spreadsheet. */
 export const attendanceTable = (filter: AttendanceFilter) =>
   API + address("/attendance", { ...filter, format: "csv" });
+
+/** Who is in a picture, without keeping it. */
+export function identify(picture: Blob): Promise<T.Identification> {
+  const form = new FormData();
+  form.append("image", picture, "frame.jpg");
+  return send("POST", "/identify", form);
+}
 
 // ---- Identity ----
 

@@ -14,7 +14,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import * as client from "./client";
-import type { Detection, Page, PairingCode, Role } from "./types";
+import type { Detection, Page, PairingCode, Person, Role } from "./types";
 
 export const SESSION = ["session"];
 
@@ -123,22 +123,33 @@ export const useDetections = (filter: client.DetectionFilter) =>
 
 /** The detections that wait for an answer, and a function that takes answered ones out at once. */
 export function useReview() {
-  const queryClient = useQueryClient();
   const filter = { review: true };
+  const settle = useSettle<Detection>(["detections", filter]);
+  return { waiting: useDetections(filter), settle };
+}
 
-  function settle(answered: Detection[]) {
+/** The strangers, and a function that takes out at once those who are no strangers any more. */
+export function useStrangers() {
+  const filter: client.PersonFilter = { kind: "unknown" };
+  const settle = useSettle<Person>(["persons", filter]);
+  return { waiting: usePersons(filter), settle };
+}
+
+/** A function that takes items out of a list on the screen before it is fetched again. */
+function useSettle<Item extends { id: string }>(queryKey: unknown[]) {
+  const queryClient = useQueryClient();
+
+  return (answered: Item[]) => {
     const ids = new Set(answered.map(({ id }) => id));
-    const settled = ({ items, ...page }: Page<Detection>) => ({
+    const settled = ({ items, ...page }: Page<Item>) => ({
       ...page,
       items: items.filter(({ id }) => !ids.has(id)),
     });
-    queryClient.setQueryData<InfiniteData<Page<Detection>>>(
-      ["detections", filter],
+    queryClient.setQueryData<InfiniteData<Page<Item>>>(
+      queryKey,
       (data) => data && { ...data, pages: data.pages.map(settled) },
     );
-  }
-
-  return { waiting: useDetections(filter), settle };
+  };
 }
 
 export const useDetection = (id: string) =>

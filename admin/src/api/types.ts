@@ -117,6 +117,15 @@ export type Detection = {
   track_id?: string | null;
   visit_id?: string | null;
 };
+/** A face of a photograph that was asked about; nothing of it is stored. */
+export type IdentifiedFace = {
+  box: Box;
+  person: PersonBrief | null;
+  confidence: Confidence | null;
+  candidate?: PersonBrief | null;
+  quality: Quality;
+};
+export type Identification = { faces: IdentifiedFace[] };
 export type Assignment = { person_id: string } | { new_person: true } | { not_a_face: true };
 
 export type PersonCreate = { name: string; notes?: string; class?: string | null };

@@ -1,11 +1,10 @@
-import { Button, Kbd } from "@mantine/core";
-import { useDisclosure, useHotkeys } from "@mantine/hooks";
+import { useDisclosure } from "@mantine/hooks";
+import { count } from "../format";
 import type { Question } from "../review";
-import styles from "./Answers.module.css";
+import { AnswerKeys, type Choice } from "./AnswerKeys";
 import { useAnswers } from "./useAnswers";
+import { useKeys } from "./useKeys";
 import { WhoDialog } from "./WhoDialog";
-
-type Answer = { key: string; label: string; answer: () => void; variant?: string };
 
 /** The answers to a question and the skips, by button and by key. */
 export function Answers({
@@ -20,57 +19,41 @@ export function Answers({
   onBack: () => void;
 }) {
   const [asking, { open, close }] = useDisclosure();
+  const { stranger, detections } = question;
   const answers = useAnswers(question, () => {
     close();
     onAnswered();
   });
-  const choices: Answer[] = [
+  const choices: Choice[] = [
     { key: "Y", label: "Yes", answer: answers.accept, variant: "filled" },
     { key: "N", label: "No", answer: answers.reject },
-    { key: "A", label: "Somebody else", answer: open },
-    { key: "S", label: "Skip", answer: onSkip },
+    { key: "S", label: "Somebody else", answer: open },
+    { key: "F", label: "Not a face", answer: answers.takeOut },
+    { key: "ArrowRight", label: "Skip", answer: onSkip },
   ];
   if (answers.ignore) choices.splice(3, 0, { key: "I", label: "Ignore", answer: answers.ignore });
 
-  useHotkeys([
-    ...choices.map(({ key, answer }): [string, (event: KeyboardEvent) => void] => [
-      key,
-      (event) => isMeant(event) && answer(),
-    ]),
-    ["ArrowRight", (event) => isMeant(event) && onSkip(), { preventDefault: false }],
-    ["ArrowLeft", (event) => isMeant(event) && onBack(), { preventDefault: false }],
+  useKeys([
+    ["A", open],
+    ["ArrowLeft", onBack],
   ]);
 
   return (
-    <div className={styles.answers}>
-      {choices.map(({ key, label, answer, variant = "default" }) => (
-        <Button
-          key={key}
-          variant={variant}
-          rightSection={
-            <Kbd className={styles.key} size="xs" aria-hidden>
-              {key}
-            </Kbd>
-          }
-          aria-keyshortcuts={key}
-          onClick={answer}
-        >
-          {label}
-        </Button>
-      ))}
+    <AnswerKeys choices={choices}>
       <WhoDialog
-        question={question}
+        title="Somebody else"
+        exclude={stranger?.id}
+        consequence={
+          stranger
+            ? `Goes for all that was seen of this stranger, here ${count(detections.length, "picture")}.`
+            : "Goes for this picture only."
+        }
         opened={asking}
         pending={answers.isPending}
         onName={answers.name}
         onPick={answers.pick}
         onClose={close}
       />
-    </div>
+    </AnswerKeys>
   );
-}
-
-/** A key held down, or pressed in a dialog or a menu, is no answer. */
-function isMeant({ repeat, target }: KeyboardEvent): boolean {
-  return !repeat && !(target instanceof Element && target.closest("[role=dialog], [role=menu]"));
 }

@@ -48,7 +48,8 @@ function PersonLink({ person }: { person: PersonBrief }) {
   );
 }
 
-function pictureOfDetection({ id, captured_at: at }: Detection, camera: string): Picture {
+/** A detection's picture, with where and when it was taken. */
+export function pictureOfDetection({ id, captured_at: at }: Detection, camera: string): Picture {
   return {
     key: id,
     src: detectionImage(id),

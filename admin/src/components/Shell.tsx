@@ -3,6 +3,7 @@ import { useDisclosure } from "@mantine/hooks";
 import {
   IconBell,
   IconCalendarClock,
+  IconCamera,
   IconDeviceCctv,
   IconFaceId,
   IconFingerprint,
@@ -33,6 +34,7 @@ const SECTIONS = [
   { to: "/alerts", label: "Alerts", Icon: IconBell },
   { to: "/identity", label: "Identity", Icon: IconFingerprint },
   { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
+  { to: "/live-camera", label: "Live camera", Icon: IconCamera },
   { to: "/devices", label: "Devices", Icon: IconKey },
 ];
 

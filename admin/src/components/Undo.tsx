@@ -4,6 +4,7 @@ import { notifications, notificationsStore } from "@mantine/notifications";
 import { changesOf, undoAll } from "../api/history";
 import { useChange, useSession } from "../api/queries";
 import type { IdentityChange } from "../api/types";
+import { useKeys } from "./useKeys";
 
 const SHOWN_MS = 12_000;
 const PREFIX = "undo-";
@@ -70,10 +71,11 @@ function Undoable({
   }
 
   useHotkeys([["mod+Z", undo]]);
+  useKeys([["U", undo]]);
   return (
     <Group justify="space-between" wrap="nowrap" gap="sm">
       <span>{done}</span>
-      <Button size="compact-sm" variant="light" aria-keyshortcuts="Control+Z" onClick={undo}>
+      <Button size="compact-sm" variant="light" aria-keyshortcuts="Control+Z U" onClick={undo}>
         Undo
       </Button>
     </Group>

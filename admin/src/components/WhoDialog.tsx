@@ -1,33 +1,33 @@
 import { Modal, Text } from "@mantine/core";
 import type { Person } from "../api/types";
-import { count } from "../format";
-import type { Question } from "../review";
 import { WhoForm } from "./WhoForm";
 
-/** Asks who it is that was taken for the candidate. */
+/** Asks who somebody is: a new name, or one whom Usher has already. */
 export function WhoDialog({
-  question,
+  title,
+  exclude,
+  consequence,
   opened,
   pending,
   onName,
   onPick,
   onClose,
 }: {
-  question: Question;
+  title: string;
+  exclude: string | undefined;
+  /** What the answer goes for. */
+  consequence: string;
   opened: boolean;
   pending: boolean;
   onName: (name: string) => void;
   onPick: (person: Person) => void;
   onClose: () => void;
 }) {
-  const { stranger, detections } = question;
   return (
-    <Modal opened={opened} onClose={onClose} title="Somebody else">
-      <WhoForm exclude={stranger?.id} pending={pending} onName={onName} onPick={onPick} focusName>
+    <Modal opened={opened} onClose={onClose} title={title}>
+      <WhoForm exclude={exclude} pending={pending} onName={onName} onPick={onPick} focusName>
         <Text fz="xs" c="dimmed">
-          {stranger
-            ? `Goes for all that was seen of this stranger, here ${count(detections.length, "picture")}.`
-            : "Goes for this picture only."}
+          {consequence}
         </Text>
       </WhoForm>
     </Modal>

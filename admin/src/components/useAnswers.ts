@@ -1,7 +1,14 @@
 import { updatePerson } from "../api/client";
 import type { Person } from "../api/types";
 import { personName } from "../outcome";
-import { acceptCandidate, become, nameAnew, type Question, rejectCandidate } from "../review";
+import {
+  acceptCandidate,
+  become,
+  nameAnew,
+  type Question,
+  rejectCandidate,
+  takeOut,
+} from "../review";
 import { useIdentityChange } from "./Undo";
 
 /** What a person can answer to a question; each can be undone. */
@@ -21,6 +28,7 @@ export function useAnswers(question: Question, onAnswered?: () => void) {
     pick: (person: Person) =>
       answer(() => become(question, person.id), `This is ${personName(person)}.`),
     name: (name: string) => answer(() => nameAnew(question, name), `Usher knows ${name} now.`),
+    takeOut: () => answer(() => takeOut(question.detections), "Taken out: not a face."),
     ignore:
       stranger &&
       (() => answer(() => updatePerson(stranger.id, { kind: "ignored" }), "Ignored from now on.")),

@@ -1,7 +1,8 @@
-import { Button, Modal, Skeleton } from "@mantine/core";
+import { Button, Modal, Skeleton, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDeviceCctv, IconPlugConnected } from "@tabler/icons-react";
 import { useState } from "react";
+import { useSearchParams } from "react-router";
 import { useCameras, useMay } from "../api/queries";
 import type { Camera } from "../api/types";
 import { isInTrouble } from "../cameraWords";
@@ -19,8 +20,9 @@ const REFRESH_MS = 10_000;
 
 /** Every camera, what it last saw, and how it is. */
 export function CamerasPage() {
-  const [connecting, { open, close }] = useDisclosure();
   const mayConnect = useMay("admin");
+  const [parameters] = useSearchParams();
+  const [connecting, { open, close }] = useDisclosure(mayConnect && parameters.has("connect"));
   return (
     <>
       <PageHeader title="Cameras">
@@ -30,13 +32,13 @@ export function CamerasPage() {
           </Button>
         )}
       </PageHeader>
-      <Cameras />
+      <Cameras onConnect={mayConnect ? open : undefined} />
       <ConnectCamera opened={connecting} onClose={close} />
     </>
   );
 }
 
-function Cameras() {
+function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
   const cameras = useCameras(REFRESH_MS);
   const [editing, setEditing] = useState<Camera>();
   if (cameras.isPending) return <Skeleton height={320} aria-label="Loading" />;
@@ -44,7 +46,17 @@ function Cameras() {
   if (cameras.data.length === 0) {
     return (
       <EmptyState icon={IconDeviceCctv} title="No cameras yet">
-        Connect one, and start its detector: it appears here as soon as it runs.
+        <Text inherit>
+          {onConnect
+            ? "Connect one: a code is shown, with what to run where the camera is. A camera in the " +
+              "network, a webcam or a film will do. It appears here as soon as it runs."
+            : "An admin connects them. Each appears here as soon as it runs."}
+        </Text>
+        {onConnect && (
+          <Button mt="md" onClick={onConnect}>
+            Connect the first camera
+          </Button>
+        )}
       </EmptyState>
     );
   }

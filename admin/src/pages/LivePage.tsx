@@ -1,6 +1,6 @@
-import { Alert, Anchor, Button, Code, NativeSelect, Text, TextInput } from "@mantine/core";
-import { IconFaceId, IconFilterOff } from "@tabler/icons-react";
-import { Link, useSearchParams } from "react-router";
+import { Alert, Button, Code, NativeSelect, TextInput } from "@mantine/core";
+import { IconFilterOff } from "@tabler/icons-react";
+import { useSearchParams } from "react-router";
 import type { DetectionFilter } from "../api/client";
 import { useCameras, useStats } from "../api/queries";
 import type { DetectionStatus } from "../api/types";
@@ -8,6 +8,7 @@ import { CameraTrouble } from "../components/CameraTrouble";
 import { DetectionList } from "../components/DetectionList";
 import { EmptyState } from "../components/EmptyState";
 import { Figures } from "../components/Figures";
+import { GettingStarted } from "../components/GettingStarted";
 import { PageHeader } from "../components/PageHeader";
 import { count, midnight } from "../format";
 import styles from "./LivePage.module.css";
@@ -130,29 +131,5 @@ function TodayFigures() {
         </Alert>
       )}
     </>
-  );
-}
-
-function GettingStarted() {
-  return (
-    <EmptyState icon={IconFaceId} title="No faces yet">
-      <Text inherit>As soon as a camera sees a face, it appears here.</Text>
-      <ol className={styles.steps}>
-        <li>
-          Connect a camera under{" "}
-          <Anchor component={Link} to="/cameras" inherit underline="always">
-            Cameras
-          </Anchor>
-          : a code is shown there, with what to run where the camera is.
-        </li>
-        <li>
-          Add the people who belong here under{" "}
-          <Anchor component={Link} to="/people" inherit underline="always">
-            People
-          </Anchor>
-          , so that only strangers are strangers.
-        </li>
-      </ol>
-    </EmptyState>
   );
 }

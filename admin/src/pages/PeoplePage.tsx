@@ -12,7 +12,7 @@ import {
 } from "@mantine/core";
 import { useDebouncedValue, useDisclosure } from "@mantine/hooks";
 import { IconSearch, IconUserPlus, IconUsers } from "@tabler/icons-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { createPerson, type PersonFilter } from "../api/client";
 import { useChange, useClasses, usePersons } from "../api/queries";
@@ -51,7 +51,7 @@ const KINDS: { kind: PersonKind; label: string; empty: string }[] = [
 /** Everyone whom Usher has met or was told about. */
 export function PeoplePage() {
   const [parameters, setParameters] = useSearchParams();
-  const [adding, { open, close }] = useDisclosure();
+  const [adding, { open, close }] = useDisclosure(parameters.has("add"));
   const kind = KINDS.find((entry) => entry.kind === parameters.get("kind"))?.kind ?? "known";
   const label = parameters.get("class") ?? "";
   const classes = useClasses().data?.items ?? [];
@@ -128,6 +128,7 @@ export function PeoplePage() {
                 empty={
                   q ? `Nobody is called “${q}”.` : label ? "Nobody of this class." : entry.empty
                 }
+                first={kind === "known" && !q && !label && <FirstPerson onAdd={open} />}
               />
             )}
           </Tabs.Panel>
@@ -138,7 +139,27 @@ export function PeoplePage() {
   );
 }
 
-function Persons({ filter, empty }: { filter: PersonFilter; empty: string }) {
+/** Two ways to the first person. */
+function FirstPerson({ onAdd }: { onAdd: () => void }) {
+  return (
+    <Group justify="center" gap="xs" mt="md">
+      <Button onClick={onAdd}>Add the first person</Button>
+      <Button component={Link} to="/live-camera" variant="default">
+        Enrol at this camera
+      </Button>
+    </Group>
+  );
+}
+
+function Persons({
+  filter,
+  empty,
+  first,
+}: {
+  filter: PersonFilter;
+  empty: string;
+  first: ReactNode;
+}) {
   const persons = usePersons(filter);
   if (persons.isPending) {
     return (
@@ -155,6 +176,7 @@ function Persons({ filter, empty }: { filter: PersonFilter; empty: string }) {
     return (
       <EmptyState icon={IconUsers} title="Nobody here">
         {empty}
+        {first}
       </EmptyState>
     );
   return (

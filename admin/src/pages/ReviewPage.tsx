@@ -1,81 +1,54 @@
-import { Skeleton, Stack, Title } from "@mantine/core";
-import { IconUserCheck } from "@tabler/icons-react";
-import { useEffect, useState } from "react";
-import { useReview } from "../api/queries";
-import { Answers } from "../components/Answers";
-import { Comparison } from "../components/Comparison";
-import { Consequence } from "../components/Consequence";
-import { EmptyState } from "../components/EmptyState";
-import { Failure } from "../components/Failure";
+import { Button, Group, Switch } from "@mantine/core";
+import { Link, useSearchParams } from "react-router";
 import { PageHeader } from "../components/PageHeader";
-import { personName } from "../outcome";
-import { type Question, questionsOf } from "../review";
-import styles from "./ReviewPage.module.css";
+import { QuestionReview } from "../components/QuestionReview";
+import { StrangerReview } from "../components/StrangerReview";
 
-/** So many questions before the end of what is loaded, more are loaded. */
-const AHEAD = 10;
+const QUEUES = [
+  { queue: "questions", label: "Is this…?", Queue: QuestionReview },
+  { queue: "strangers", label: "Strangers", Queue: StrangerReview },
+] as const;
 
-/** "Is this Alice?": the faces about which Usher asks, one after the other. */
+/** What waits for a person's answer: whom Usher is unsure of, and whom it has no name for. */
 export function ReviewPage() {
-  const { waiting, settle } = useReview();
-  const questions = questionsOf(waiting.data ?? []);
-  const { place, shown, move } = useQueue(questions);
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = waiting;
-  const runsShort = hasNextPage && !isFetchingNextPage && place + AHEAD > questions.length;
+  const [parameters, setParameters] = useSearchParams();
+  const several = parameters.has("several");
+  const shown = QUEUES.find(({ queue }) => queue === parameters.get("queue")) ?? QUEUES[0];
 
-  useEffect(() => {
-    if (runsShort) void fetchNextPage();
-  }, [runsShort, fetchNextPage]);
-
-  if (waiting.isPending) return <Skeleton height={560} maw="44rem" aria-label="Loading" />;
-  if (!waiting.data) return <Failure error={waiting.error} retry={waiting.refetch} />;
-  return (
-    <>
-      <PageHeader title="Review" />
-      {shown ? (
-        <section className={styles.question} aria-label="Question">
-          <div className={styles.head}>
-            <Title order={2} fz="xl" aria-live="polite">
-              Is this {personName(shown.candidate)}?
-            </Title>
-            <span className={styles.place}>
-              {place + 1} of {questions.length}
-              {hasNextPage && " or more"}
-            </span>
-          </div>
-          <Comparison key={shown.key} question={shown} />
-          <Consequence question={shown} />
-          <Answers
-            question={shown}
-            onAnswered={() => settle(shown.detections)}
-            onSkip={() => move(1)}
-            onBack={() => move(-1)}
-          />
-        </section>
-      ) : (
-        <EmptyState icon={IconUserCheck} title="No questions">
-          <Stack gap={4}>
-            <span>Everyone who was seen is either known for sure or surely a stranger.</span>
-            <span>Where a face is probably somebody you know, Usher asks about it here.</span>
-          </Stack>
-        </EmptyState>
-      )}
-    </>
-  );
-}
-
-/** Goes round the questions, which come and go; one that is on the screen stays there. */
-function useQueue(questions: Question[]) {
-  const [at, setAt] = useState<{ place: number; key?: string }>({ place: 0 });
-  const held = questions.findIndex(({ key }) => key === at.key);
-  const place = held < 0 ? at.place % Math.max(questions.length, 1) : held;
-  const shown = questions[place];
-  if (shown && (shown.key !== at.key || place !== at.place)) setAt({ place, key: shown.key });
-
-  function move(steps: number) {
-    const next = (place + steps + questions.length) % questions.length;
-    setAt({ place: next, key: questions[next]?.key });
+  function addressOf(queue: string): string {
+    return `?${new URLSearchParams({ queue, ...(several && { several: "" }) })}`;
   }
 
-  return { place, shown, move };
+  return (
+    <>
+      <PageHeader title="Review">
+        <Group gap="md">
+          <Switch
+            label="Several at once"
+            checked={several}
+            onChange={(event) =>
+              setParameters({
+                queue: shown.queue,
+                ...(event.currentTarget.checked && { several: "" }),
+              })
+            }
+          />
+          <Button.Group>
+            {QUEUES.map(({ queue, label }) => (
+              <Button
+                key={queue}
+                component={Link}
+                to={addressOf(queue)}
+                variant={queue === shown.queue ? "light" : "default"}
+                aria-current={queue === shown.queue ? "true" : undefined}
+              >
+                {label}
+              </Button>
+            ))}
+          </Button.Group>
+        </Group>
+      </PageHeader>
+      <shown.Queue key={shown.queue} several={several} />
+    </>
+  );
 }

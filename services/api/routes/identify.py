@@ -52,7 +52,8 @@ async def identify(request: Request, state: Api) -> wire.Identification:
             )
             for face in described
         ]
-    persons = await state.people.of_ids([one.person_id for one in decisions if one.person_id])
+    named = [id_ for one in decisions for id_ in (one.person_id, one.candidate_id) if id_]
+    persons = await state.people.of_ids(named)
     return wire.Identification(
         faces=[_identified(*each, persons) for each in zip(described, decisions, strict=True)]
     )
@@ -71,5 +72,6 @@ def _identified(
         box=box_view(face.box),
         person=brief_view(persons.get(decision.person_id or "")),
         confidence=decision.confidence,
+        candidate=brief_view(persons.get(decision.candidate_id or "")),
         quality=quality_view(face.quality),
     )
