@@ -227,5 +227,5 @@ async def test_live_camera_stops_when_asked_and_fits_a_phone(watching: Page) -> 
 
 
 def crops_in(system: RunningSystem) -> list[Path]:
-    """Not the small pictures for lists, KEY.SIZE.jpg, which are made of crops when they are asked."""
+    """Not the small pictures for lists, KEY.SIZE.jpg, which are made of crops on demand."""
     return [path for path in system.data.rglob("*.jpg") if path.name.count(".") == 1]
