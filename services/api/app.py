@@ -15,6 +15,7 @@ from services.api.limits import BodyCap
 from services.api.panel import serve_panel
 from services.api.routes import (
     alerts,
+    audit,
     cameras,
     detections,
     devices,
@@ -25,6 +26,8 @@ from services.api.routes import (
     persons,
     sessions,
     stats,
+    tokens,
+    users,
 )
 from services.api.security import SecurityHeaders
 from services.api.state import running_state
@@ -81,6 +84,9 @@ def _version_1() -> APIRouter:
         devices,
         events,
         stats,
+        users,
+        tokens,
+        audit,
     ):
         router.include_router(part.router)
 

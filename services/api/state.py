@@ -35,6 +35,7 @@ from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
 from usher.storage.serving import Embedders, Named
+from usher.storage.tokens import Tokens
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 from usher.wire import utc_now
@@ -67,6 +68,7 @@ class State:
     sign_in_failures: SignInFailures
     devices: Devices
     pairing_codes: PairingCodes
+    tokens: Tokens
     audit: Audit
     crops: CropStore
     frames: FrameStore
@@ -112,6 +114,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         sign_in_failures=SignInFailures(database),
         devices=Devices(database),
         pairing_codes=PairingCodes(database),
+        tokens=Tokens(database),
         audit=Audit(database),
         crops=CropStore(settings.data / "crops"),
         frames=FrameStore(settings.data / "frames"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from usher.domain.records import UNFINISHED, AlertStatus, DetectionStatus
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database
 from usher.storage.documents import Document
 
@@ -23,15 +24,23 @@ class Figures:
     oldest_unfinished_at: datetime | None
 
 
-async def figures(database: Database, *, since: datetime | None) -> Figures:
-    """Count detections received, people seen and alerts sent since a moment, or ever."""
+async def figures(
+    database: Database, *, since: datetime | None, scope: Scope = EVERYTHING
+) -> Figures:
+    """Count detections received, people seen and alerts sent since a moment, or ever.
+
+    Of a scope that is not everything, new persons are those whom its cameras have seen.
+    """
     detections = database["detections"]
-    received = {"received_at": {"$gte": since}} if since else {}
-    created = {"created_at": {"$gte": since}} if since else {}
-    sent: Document = {"status": AlertStatus.SENT}
+    theirs = scope.query()
+    received: Document = {"received_at": {"$gte": since}, **theirs} if since else theirs
+    created: Document = {"created_at": {"$gte": since}} if since else {}
+    if theirs:
+        created["_id"] = {"$in": await detections.distinct("person_id", received)}
+    sent: Document = {"status": AlertStatus.SENT, **theirs}
     if since:
         sent["sent_at"] = {"$gte": since}
-    unfinished = {"status": {"$in": list(UNFINISHED)}}
+    unfinished: Document = {"status": {"$in": list(UNFINISHED)}, **theirs}
     oldest = await detections.find_one(unfinished, {"received_at": 1}, sort=[("received_at", 1)])
     return Figures(
         by_status=await _by_status(database, received),
@@ -39,7 +48,9 @@ async def figures(database: Database, *, since: datetime | None) -> Figures:
         new_persons=await database["persons"].count_documents(created),
         alerts_sent=await database["alerts"].count_documents(sent),
         queue=await detections.count_documents(unfinished),
-        alerts_unsent=await database["alerts"].count_documents({"status": AlertStatus.PENDING}),
+        alerts_unsent=await database["alerts"].count_documents(
+            {"status": AlertStatus.PENDING, **theirs}
+        ),
         oldest_unfinished_at=oldest["received_at"] if oldest else None,
     )
 

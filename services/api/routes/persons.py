@@ -9,16 +9,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.api.dependencies import (
     ANSWERERS,
-    MANAGERS,
-    READERS,
     Api,
     Cursor,
     Limit,
+    Manager,
     Principal,
+    Reader,
 )
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
+from services.api.scoping import check_own, check_seen
 from services.api.state import State
 from services.api.uploads import read_upload
 from services.api.views import face_view, one_person_view, person_views
@@ -36,8 +37,9 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 _CROP_MARGIN = 0.5
 
 
-@router.get("", dependencies=[Depends(READERS)])
+@router.get("")
 async def page(
+    principal: Reader,
     state: Api,
     kind: PersonKind | None = None,
     text: Annotated[str | None, Query(alias="q", max_length=120, pattern=r"^[^\x00]*$")] = None,
@@ -46,13 +48,11 @@ async def page(
 ) -> wire.Page[wire.Person]:
     """Persons, the newest first; `q` is part of a name, or an id."""
     found, following = await state.people.page(kind=kind, text=text, cursor=cursor, limit=limit)
-    return wire.Page(items=await person_views(state, found), next_cursor=following)
+    return wire.Page(items=await person_views(state, found, principal.scope), next_cursor=following)
 
 
 @router.post("", status_code=201)
-async def create(
-    body: wire.PersonCreate, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
-) -> wire.Person:
+async def create(body: wire.PersonCreate, principal: Manager, state: Api) -> wire.Person:
     """Add somebody known, to whom photographs can then be added."""
     person = Person(
         id=new_person_id(),
@@ -63,13 +63,13 @@ async def create(
     )
     await state.registry.create_person(person)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
-@router.get("/{person_id}", dependencies=[Depends(READERS)])
-async def one(person_id: str, state: Api) -> wire.Person:
+@router.get("/{person_id}")
+async def one(person_id: str, principal: Reader, state: Api) -> wire.Person:
     """One person."""
-    return await one_person_view(state, await state.people.get(person_id))
+    return await one_person_view(state, await state.people.get(person_id), principal.scope)
 
 
 @router.patch("/{person_id}")
@@ -81,19 +81,19 @@ async def update(
 ) -> wire.Person:
     """Rename, ignore, annotate. Naming a stranger makes them known."""
     changes = _changes(body, await state.people.get(person_id))
+    await check_seen(state, [person_id], principal)
     if not changes:
-        return await one(person_id, state)
+        return await one(person_id, principal, state)
     person = await state.registry.update_person(person_id, changes, actor=principal.id)
     action = f"person.update:{','.join(sorted(changes))}"
     await state.audit.add(principal.id, action, person_id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
 @router.delete("/{person_id}")
-async def delete(
-    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
-) -> wire.DeletionReceipt:
+async def delete(person_id: str, principal: Manager, state: Api) -> wire.DeletionReceipt:
     """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
+    await check_own(state, [person_id], principal)
     removal = await state.registry.delete_person(person_id)
     for crop in removal.crops:
         await asyncio.to_thread(state.crops.delete, crop)
@@ -112,36 +112,39 @@ async def delete(
 async def merge(
     person_id: str,
     body: wire.Merge,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Person:
     """Fold other persons into this one: their faces, detections, visits and alerts."""
+    await check_own(state, body.person_ids, principal)
+    await check_seen(state, [person_id], principal)
     person = await state.corrections.merge(person_id, body.person_ids, actor=principal.id)
     for other in body.person_ids:
         await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
 @router.post("/{person_id}/split")
 async def split(
     person_id: str,
     body: wire.Split,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Person:
     """Give some of this person's detections to another one, or to a new stranger; who that is."""
+    await state.detections.check_within(body.detection_ids, principal.scope)
     target = await state.corrections.split(
         person_id, body.detection_ids, body.into, actor=principal.id
     )
     await state.audit.add(principal.id, f"person.split:{target.id}", person_id, now=utc_now())
-    return await one_person_view(state, target)
+    return await one_person_view(state, target, principal.scope)
 
 
-@router.get("/{person_id}/faces", dependencies=[Depends(READERS)])
-async def faces(person_id: str, state: Api) -> wire.Page[wire.Face]:
-    """What a person is recognised by."""
+@router.get("/{person_id}/faces")
+async def faces(person_id: str, principal: Reader, state: Api) -> wire.Page[wire.Face]:
+    """What a person is recognised by, without what other cameras saw than those one may see."""
     await state.people.get(person_id)
-    found = await state.people.faces_of(person_id)
+    found = await state.people.faces_of(person_id, principal.scope)
     return wire.Page(items=[face_view(face) for face in found])
 
 
@@ -149,11 +152,12 @@ async def faces(person_id: str, state: Api) -> wire.Page[wire.Face]:
 async def enrol(
     person_id: str,
     request: Request,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Face:
     """Add a photograph of one face. Only the face's surroundings are kept."""
     await state.people.get(person_id)
+    await check_seen(state, [person_id], principal)
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     portrait = await asyncio.to_thread(_portrait, form.image, state)
     face = Face(
@@ -178,22 +182,24 @@ async def enrol(
 async def remove_face(
     person_id: str,
     face_id: str,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> None:
     """Stop recognising a person by this face. A detection's own picture stays with it."""
+    await state.people.face(person_id, face_id, principal.scope)
+    await check_seen(state, [person_id], principal)
     face = await state.registry.remove_face(person_id, face_id)
     if face.origin == "enrolment":
         await asyncio.to_thread(state.crops.delete, face.crop)
     await state.audit.add(principal.id, "face.remove", person_id, now=utc_now())
 
 
-@router.get(
-    "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
-)
-async def face_image(person_id: str, face_id: str, request: Request, state: Api) -> Response:
+@router.get("/{person_id}/faces/{face_id}/image", response_class=Response)
+async def face_image(
+    person_id: str, face_id: str, request: Request, principal: Reader, state: Api
+) -> Response:
     """The picture of a face, JPEG."""
-    face = await state.people.face(person_id, face_id)
+    face = await state.people.face(person_id, face_id, principal.scope)
     return await picture(face.crop, request, state)
 
 
