@@ -4,8 +4,10 @@ import {
   IconBell,
   IconDeviceCctv,
   IconFingerprint,
+  IconHistory,
   IconKey,
   IconLivePhoto,
+  IconUserCog,
   IconUserQuestion,
   IconUsers,
 } from "@tabler/icons-react";
@@ -32,6 +34,12 @@ const SECTIONS = [
   { to: "/devices", label: "Devices", Icon: IconKey },
 ];
 
+/** What is for admins alone. */
+const ADMIN_SECTIONS = [
+  { to: "/users", label: "Users", Icon: IconUserCog },
+  { to: "/audit", label: "Audit", Icon: IconHistory },
+];
+
 /** What waits for somebody, beside the section where it waits. */
 const COUNTS: Record<string, ReactNode> = {
   "/review": <ReviewCount />,
@@ -44,6 +52,7 @@ export function Shell({ user }: { user: User }) {
   const { pathname } = useLocation();
   const navigation = useNavigationType();
   const [opened, { toggle, close }] = useDisclosure();
+  const sections = user.role === "admin" ? [...SECTIONS, ...ADMIN_SECTIONS] : SECTIONS;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes
   useEffect(() => {
@@ -81,7 +90,7 @@ export function Shell({ user }: { user: User }) {
           <Logo />
         </Group>
         <AppShell.Section grow component="nav" aria-label="Main">
-          {SECTIONS.map(({ to, label, Icon }) => {
+          {sections.map(({ to, label, Icon }) => {
             const active = to === "/" ? pathname === to : pathname.startsWith(to);
             return (
               <NavLink
