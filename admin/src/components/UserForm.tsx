@@ -59,18 +59,18 @@ export function UserForm({
             defaultChecked={!user.disabled}
           />
         )}
-        <Group gap="xs">
-          {user && (
-            <Group gap="xs" mr="auto">
-              <Button variant="subtle" color="red" px="xs" onClick={() => setAsking("remove")}>
-                Remove
-              </Button>
-              <Button variant="subtle" px="xs" onClick={() => setAsking("reset")}>
-                New password
-              </Button>
-            </Group>
-          )}
-          <Button variant="default" ml={user ? undefined : "auto"} onClick={onDone}>
+        {user && (
+          <Group gap="xs">
+            <Button variant="light" size="xs" onClick={() => setAsking("reset")}>
+              New password
+            </Button>
+            <Button variant="light" size="xs" color="red" onClick={() => setAsking("remove")}>
+              Remove
+            </Button>
+          </Group>
+        )}
+        <Group gap="xs" justify="end">
+          <Button variant="default" onClick={onDone}>
             Cancel
           </Button>
           <Button type="submit" loading={adding.isPending || change.isPending}>

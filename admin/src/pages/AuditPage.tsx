@@ -1,4 +1,14 @@
-import { Alert, Anchor, Button, Group, Select, Skeleton, Text, TextInput } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Group,
+  Select,
+  SimpleGrid,
+  Skeleton,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { IconHistory, IconShieldCheck, IconShieldX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -28,7 +38,7 @@ export function AuditPage() {
       <PageHeader title="Audit">
         <ChainCheck />
       </PageHeader>
-      <Group gap="sm" mb="md" align="end">
+      <SimpleGrid cols={{ base: 2, sm: 4 }} spacing="sm" mb="md" maw={860}>
         <Select
           label="Who"
           placeholder="Anybody"
@@ -59,7 +69,7 @@ export function AuditPage() {
           value={days.to}
           onChange={(event) => setDays({ ...days, to: event.currentTarget.value })}
         />
-      </Group>
+      </SimpleGrid>
       <Entries filter={filter} />
     </>
   );
