@@ -29,6 +29,7 @@ const WORDS: Record<string, string> = {
   "face.remove": "removed a photograph of",
   "detection.assign": "said who is on the detection",
   "detection.reject": "said who is not on the detection",
+  "detection.retry": "tried again the detection",
   "identity.undo": "took back the change",
 };
 

@@ -98,6 +98,10 @@ class Audit:
             digest, count = entry.digest or "", count + 1
         return Verdict(entries=count, digest=digest)
 
+    async def holds(self, digest: str) -> bool:
+        """Whether some entry is sealed with that digest."""
+        return await self._entries.find_one({**_NUMBERED, "digest": digest}, {"_id": 1}) is not None
+
     async def _append(self, actor: str, action: str, subject: str, at: datetime) -> bool:
         last = await self._entries.find_one(_NUMBERED, sort=[("number", -1)])
         number = last["number"] + 1 if last else 1

@@ -166,7 +166,9 @@ async def reject(
 async def retry(detection_id: str, principal: Manager, state: Api) -> wire.Detection:
     """Try a detection again that has failed."""
     await state.detections.get(detection_id, principal.scope)
-    return await one_detection_view(state, await state.detections.retry(detection_id))
+    retried = await state.detections.retry(detection_id)
+    await state.audit.add(principal.id, "detection.retry", detection_id, now=utc_now())
+    return await one_detection_view(state, retried)
 
 
 async def picture(crop: str, request: Request, state: State) -> Response:
