@@ -32,6 +32,7 @@ _COMMANDS = {
     "detect": _Lazy("services.detector.command", "detector", "Find faces and upload them."),
     "api": _Lazy("services.api.command", "api", "Serve the REST API and the panel."),
     "classify": _Lazy("services.classifier.command", "classifier", "Say who each face is."),
+    "audit": _Lazy("services.api.audit_command", "api", "Check that the audit is as written."),
     "notify": _Lazy("services.notifier.command", "notifier", "Send alerts to managers."),
 }
 

@@ -228,6 +228,13 @@ export function useMay(...roles: Role[]): boolean {
 
 export const useDevices = () => usePages(["devices"], client.listDevices);
 
+export const useUsers = () => usePages(["users"], client.listUsers);
+
+export const useTokens = () => usePages(["tokens"], client.listTokens);
+
+export const useAudit = (filter: client.AuditFilter) =>
+  usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));
+
 export const useStats = (since: string) =>
   useQuery({
     queryKey: ["stats", since],
