@@ -122,7 +122,8 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "tokens": [
         IndexModel([("key_hash", ASCENDING)], unique=True),
-        IndexModel([("user_id", ASCENDING)]),
+        IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("user_id", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)]),
     ],
     "audit": [
         IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
