@@ -120,6 +120,10 @@ class Policy:
     ) -> Principal:
         principal = await authenticate(request, state)
         state.rates.take(principal.id)
+        return self.admit(principal)
+
+    def admit(self, principal: Principal) -> Principal:
+        """Whoever it lets in. Raises PermissionDenied for others."""
         if principal.role not in self.roles:
             raise PermissionDenied(f"a {principal.role.value} may not do that")
         if self.in_person and principal.user is None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.api.dependencies import SIGNED_IN, Api, Principal
+from services.api.dependencies import SIGNED_IN, Api, Principal, authenticate
 from services.api.state import State
 from services.api.views import alert_views, camera_view, one_detection_view, one_person_view
 from usher import wire
@@ -46,7 +46,8 @@ async def events(request: Request, state: Api) -> AsyncIterable[ServerSentEvent]
 
 async def _still_signed_in(request: Request, state: State) -> Principal | None:
     try:
-        return await SIGNED_IN(request, state)
+        # Without counting it: what happens is no request of whoever is told of it.
+        return SIGNED_IN.admit(await authenticate(request, state))
     except (NotAuthenticated, PermissionDenied):
         return None
 
