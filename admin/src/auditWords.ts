@@ -25,16 +25,18 @@ const WORDS: Record<string, string> = {
   "person.merge": "merged somebody into",
   "person.split": "took detections from",
   "person.delete": "deleted the person",
+  "person.export": "took a file of all that is known of",
   "face.enrol": "added a photograph of",
   "face.remove": "removed a photograph of",
   "detection.assign": "said who is on the detection",
   "detection.reject": "said who is not on the detection",
   "detection.retry": "tried again the detection",
   "identity.undo": "took back the change",
+  search: "searched with a photograph",
 };
 
 /** What somebody does to themselves needs no more words. */
-const ALONE = new Set(["session.open", "session.close", "password.change"]);
+const ALONE = new Set(["session.open", "session.close", "password.change", "search"]);
 
 export const ACTIONS = Object.entries(WORDS).map(([value, words]) => ({
   value,

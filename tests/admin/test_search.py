@@ -85,6 +85,7 @@ async def test_search_takes_a_photograph_that_is_pasted_or_dropped(
     content = base64.b64encode(photograph_of(test_data, "Elsa_Zylberstein").read_bytes()).decode()
     await page.goto("/search")
     for kind in ("paste", "drop"):
+        await expect(page.locator("[data-dragging]")).to_be_visible()
         await page.evaluate(
             """([kind, content]) => {
                 const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
