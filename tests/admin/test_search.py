@@ -83,9 +83,9 @@ async def test_search_takes_a_photograph_that_is_pasted_or_dropped(
     page: Page, test_data: Path
 ) -> None:
     content = base64.b64encode(photograph_of(test_data, "Elsa_Zylberstein").read_bytes()).decode()
-    await page.goto("/search")
     for kind in ("paste", "drop"):
-        await expect(page.locator("[data-dragging]")).to_be_visible()
+        await page.goto("/search")
+        await page.get_by_role("button", name="Choose a photograph").wait_for()
         await page.evaluate(
             """([kind, content]) => {
                 const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -104,7 +104,6 @@ async def test_search_takes_a_photograph_that_is_pasted_or_dropped(
         await expect(page.get_by_role("heading", name="Not seen")).to_be_visible(
             timeout=CLASSIFIED_WITHIN_MS
         )
-        await page.reload()
 
 
 async def test_search_says_what_is_wrong_with_a_photograph(page: Page, test_data: Path) -> None:

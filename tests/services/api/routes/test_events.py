@@ -66,6 +66,7 @@ async def test_events_tell_of_detections_persons_and_alerts(own_api: Api) -> Non
     person_id = await own_api.assigned(detection_id)
     alert_id = await own_api.alert(person_id)
     await own_api.manager.patch(f"/persons/{person_id}", json={"name": "Ada"})
+    await asyncio.sleep(0.5)  # what is deleted cannot be looked up any more
     await own_api.manager.delete(f"/persons/{person_id}")
     events = await ended(own_api, stream)
     kinds = [(kind, body["id"]) for kind, body in events]

@@ -1,0 +1,120 @@
+"""What axe finds wrong with the pages, in light and in dark: nothing that keeps people out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.admin.acting import add_person, photograph_of, upload_photographs
+from tests.admin.deciding import Decider, deciding
+from tests.admin.test_identities import see
+from tests.running import RunningSystem, run_system
+
+AXE = Path(
+    os.environ.get(
+        "USHER_TEST_AXE",
+        Path(__file__).parents[2] / "admin" / "node_modules" / "axe-core" / "axe.min.js",
+    )
+)
+GRAVE = ("serious", "critical")
+PAGES = [
+    "/",
+    "/people",
+    "/people?kind=unknown",
+    "/review",
+    "/review?several",
+    "/review?queue=strangers",
+    "/review?queue=strangers&several",
+    "/alerts",
+    "/identity",
+    "/cameras",
+    "/live-camera",
+    "/devices",
+]
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    if not AXE.is_file():
+        reason = f"there is no axe at {AXE}: npm --prefix admin ci"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return AXE.read_text()
+
+
+@pytest.fixture(scope="module")
+def running_system(
+    mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSystem]:
+    """The API without a classifier."""
+    with run_system(mongodb_uri, tmp_path_factory.mktemp("system"), classify=False) as system:
+        yield system
+
+
+@pytest.fixture
+async def decider(running_system: RunningSystem) -> AsyncIterator[Decider]:
+    async with deciding(running_system) as decider:
+        yield decider
+
+
+async def findings(page: Page, axe: str) -> list[str]:
+    """What is grave, with the elements that it is said of."""
+    await page.evaluate(axe)
+    result: dict[str, Any] = await page.evaluate("axe.run()")
+    assert result["passes"]
+    return [
+        f"{found['id']}: {node['target']} {node['failureSummary']}"
+        for found in result["violations"]
+        if found["impact"] in GRAVE
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_keep_nobody_out(
+    page: Page,
+    running_system: RunningSystem,
+    decider: Decider,
+    test_data: Path,
+    axe: str,
+    scheme: Literal["light", "dark"],
+) -> None:
+    await add_person(page, "Alice Archer")
+    alice = page.url.rsplit("/", 1)[-1]
+    photograph = photograph_of(test_data, "Ann_Veneman")
+    await upload_photographs(page, photograph)
+    await decider.found_stranger(await see(running_system, photograph, 2), candidate_id=alice)
+    (seen,) = await see(running_system, photograph)
+    await decider.recognise(alice, [seen])
+    await page.emulate_media(color_scheme=scheme)
+
+    found: dict[str, list[str]] = {}
+    for path in [*PAGES, f"/people/{alice}", f"/?detection={seen}"]:
+        await page.goto(path)
+        await expect(page.get_by_role("heading").first).to_be_visible()
+        await page.wait_for_load_state("networkidle")
+        found[path] = await findings(page, axe)
+
+    assert {path: grave for path, grave in found.items() if grave} == {}
+
+
+async def test_sign_in_keeps_nobody_out(page: Page, axe: str) -> None:
+    await page.context.clear_cookies()
+    await page.goto("/")
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+    assert await findings(page, axe) == []
+
+
+async def test_findings_tell_of_a_button_without_words(page: Page, axe: str) -> None:
+    await page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+
+    (found,) = await findings(page, axe)
+
+    assert found.startswith("button-name: ")
