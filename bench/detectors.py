@@ -39,6 +39,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from _figures import rounded
 from usher.domain.face import DetectedFace
 from usher.domain.geometry import Box
 from usher.vision.detectors import DETECTORS, FaceDetector, make_detector
@@ -408,7 +409,7 @@ def main() -> int:
     mmod = compare_mmod(photos, runtime, arguments.rounds) if "mmod" in arguments.only else None
     show(rows, mmod)
     if arguments.json:
-        print(json.dumps(_rounded(_result(rows, mmod, runtime))))
+        print(json.dumps(rounded(_result(rows, mmod, runtime))))
     return 0
 
 
@@ -420,15 +421,6 @@ def _result(rows: Sequence[Row], mmod: MmodComparison | None, runtime: Runtime) 
         **({"mtcnn_fps_640x480": fps, "mtcnn_fps_quoted": MTCNN_QUOTED_FPS} if fps else {}),
         "detectors": [asdict(row) for row in rows],
     }
-
-
-def _rounded(value: Any) -> Any:
-    """With four figures: no more are meant."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

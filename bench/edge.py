@@ -24,6 +24,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import statistics
 import sys
@@ -42,6 +43,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from _figures import rounded
 from services.detector.camera import Camera
 from services.detector.config import CameraConfig
 from services.detector.crops import Upload, cut
@@ -86,6 +88,8 @@ class Speed:
     cpu_ms: float
     """Of the processor, a frame."""
     fps_quarter: float
+    memory_mb: float
+    """The most that the process took."""
     stage_ms: dict[str, float] = field(repr=False)
 
 
@@ -223,6 +227,17 @@ def look_at_all(watched: Camera) -> None:
 # ---- Speed and memory, each in a process of its own ----------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One process that went through all clips; `memory_mb` is the most that it took."""
+
+    frames: int
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
+    stage_ms: dict[str, float]
+
+
 def _timed(results: Any, clips: Sequence[Path], detector: str) -> None:
     """Sends how long all clips take once everything is loaded."""
     watched = [camera(opened(clip), detector, 80, _nothing) for clip in clips]
@@ -233,15 +248,16 @@ def _timed(results: Any, clips: Sequence[Path], detector: str) -> None:
         look_at_all(one)
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     frames = sum(one.tally.frames for one in watched)
-    results.send((frames, wall_s, cpu_s, watched[0].times.mean_ms()))
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    results.send(Timed(frames, wall_s, cpu_s, memory_mb, watched[0].times.mean_ms()))
 
 
 def _nothing(upload: Upload) -> None:
     """Uploading does not count."""
 
 
-def timed(clips: Sequence[Path], detector: str, *, quarter: bool) -> tuple[int, float, float, dict]:
-    """Frames, seconds, seconds of the processor, and what the stages took."""
+def timed(clips: Sequence[Path], detector: str, *, quarter: bool) -> Timed:
+    """What it takes to go through all clips."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=_timed, args=(theirs, clips, detector), daemon=True
@@ -276,14 +292,15 @@ def _throttled(pid: int, over: threading.Event) -> None:
 def speed(clips: Sequence[Path], size: str, detector: str, rounds: int) -> Speed:
     whole = [timed(clips, detector, quarter=False) for _ in range(rounds)]
     quarter = [timed(clips, detector, quarter=True) for _ in range(max(1, rounds // 2))]
-    frames, wall_s, _, stage_ms = min(whole, key=lambda one: one[1])
+    best = min(whole, key=lambda one: one.wall_s)
     return Speed(
         size=size,
         detector=detector,
-        fps=frames / wall_s,
-        cpu_ms=1000 * min(one[2] for one in whole) / frames,
-        fps_quarter=max(one[0] / one[1] for one in quarter),
-        stage_ms=stage_ms,
+        fps=best.frames / best.wall_s,
+        cpu_ms=1000 * min(one.cpu_s for one in whole) / best.frames,
+        fps_quarter=max(one.frames / one.wall_s for one in quarter),
+        memory_mb=max(one.memory_mb for one in whole),
+        stage_ms=best.stage_ms,
     )
 
 
@@ -526,10 +543,11 @@ def first_uploads(
 
 def show(speeds: Sequence[Speed], sent: Sequence[Uploads], lived: Day) -> None:
     print(f"every frame, smallest face 80 px, {core_count(0)} cores\n")
-    print(f"{'':10}{'':8}{'frames/s':>10}{'CPU ms/frame':>14}{'on a quarter core':>19}")
+    print(f"{'':10}{'':8}{'frames/s':>10}{'CPU ms/frame':>14}{'on a quarter core':>19}{'MB':>6}")
     for row in speeds:
         print(
             f"{row.size:10}{row.detector:8}{row.fps:10.1f}{row.cpu_ms:14.1f}{row.fps_quarter:19.1f}"
+            f"{row.memory_mb:6.0f}"
         )
     print(
         f"\n{'clip':46}{'':7}{'every':>6}{'tracks':>7}{'crops':>6}{'fewer':>8}{'kB/track':>9}"
@@ -606,17 +624,8 @@ def main() -> int:
         ]
     show(speeds, sent, lived)
     if arguments.json:
-        print(json.dumps(_rounded(result(speeds, sent, lived))))
+        print(json.dumps(rounded(result(speeds, sent, lived))))
     return 0
-
-
-def _rounded(value: Any) -> Any:
-    """With four figures: no more are meant."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

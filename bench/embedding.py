@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import dlib
 import numpy as np
@@ -33,6 +31,8 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from rich.progress import track
 
+from _figures import rounded
+from _lfw import folder_of
 from usher.domain.geometry import Box
 from usher.vision.align import CHIP_PX, FaceAligner
 from usher.vision.embed import Chips, DlibEmbedder
@@ -274,8 +274,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = arguments.data or (Path(given) / "lfw-dev" / "images" if given else None)
+    folder = folder_of(arguments.data)
     chips = real_chips(folder) if folder else generated_chips()
     if len(chips) < _LARGEST:
         parser.error(f"there are no {_LARGEST} photographs PERSON/*_0001.jpg in {folder}")
@@ -283,15 +282,8 @@ def main() -> int:
     measured = measure(chips, name, arguments.threads, arguments.rounds)
     show(measured)
     if arguments.json:
-        print(json.dumps(_rounded(asdict(measured))))
+        print(json.dumps(rounded(asdict(measured))))
     return 0
-
-
-def _rounded(value: Any) -> Any:
-    """With four figures: no more are meant."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

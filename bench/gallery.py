@@ -29,6 +29,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from _figures import rounded
 from usher.identity.gallery import Reference, TemplateGallery, unit
 from usher.identity.vectors import VectorIndex, largest
 from usher.vision.runtime import core_count
@@ -336,17 +337,8 @@ def main() -> int:
         show(measured)
         found.append(summary(measured))
     if arguments.json:
-        print(json.dumps(_rounded({**found[0], "more_threads": found[1:]})))
+        print(json.dumps(rounded({**found[0], "more_threads": found[1:]})))
     return 0
-
-
-def _rounded(value: Any) -> Any:
-    """With four figures: no more are meant."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from usher.domain.errors import NoFaceFound
+from _lfw import add_data, face_in, photographs_in
 from usher.domain.geometry import Box
 from usher.identity.calibrate import StrangerScores
 from usher.identity.consolidate import Sightings, consolidate
@@ -35,16 +34,13 @@ from usher.identity.decide import Identifier
 from usher.identity.gallery import Gallery, Reference, TemplateGallery, template_of, unit
 from usher.identity.rules import BudgetRule, Rule, make_rule
 from usher.vision.embed import DLIB, DLIB_CROPS, EMBEDDERS
-from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image
-from usher.vision.pipeline import FacePipeline, make_pipeline
+from usher.vision.images import RgbImage
+from usher.vision.pipeline import make_pipeline
 
 SIZES = (50, 200, None)
 REFERENCES = (1, 5)
 BUDGETS = (0.01, 0.05)
 SHOTS = (1, 2, 3)
-_CENTRE_SHARE = 0.42
-"""Of the shorter side: faces in LFW's photographs of 250 px are found some 104 px wide."""
-_MAX_PIXELS = 50_000_000
 _BATCH = 64
 _FIT_PERSONS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 400)
 _FIT_SHARES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
@@ -365,24 +361,13 @@ def describe(paths: Sequence[Path], embedder: str) -> Faces:
     vectors: list[list[Vectors]] = [[], []]
     batch: list[tuple[RgbImage, Box]] = []
     for index, path in enumerate(track(paths, "faces", console=Console(stderr=True)), start=1):
-        batch.append(_face(path, pipelines[0]))
+        batch.append(face_in(path, pipelines[0]))
         if len(batch) == _BATCH or index == len(paths):
             for pipeline, found in zip(pipelines, vectors, strict=True):
                 found.extend(face.embedding for face in pipeline.describe_many(batch))
             batch.clear()
     _, people = np.unique(names, return_inverse=True)
     return Faces(people, *(np.array(found, np.float32) for found in vectors))
-
-
-def _face(path: Path, pipeline: FacePipeline) -> tuple[RgbImage, Box]:
-    image_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=_MAX_PIXELS)
-    try:
-        return image_rgb, pipeline.central_face(image_rgb).box
-    except NoFaceFound:
-        height, width = image_rgb.shape[:2]
-        side = round(_CENTRE_SHARE * min(height, width))
-        x, y = (width - side) // 2, (height - side) // 2
-        return image_rgb, Box(x, y, x + side, y + side)
 
 
 # ---- The command --------------------------------------------------------------------------------
@@ -418,25 +403,13 @@ def show_stream(title: str, row: Streamed) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument("--embedder", choices=sorted(EMBEDDERS), default=DLIB_CROPS)
     parser.add_argument("--seeds", type=int, default=5, help="draws, and orders; default: 5")
     parser.add_argument("--fit", action="store_true", help="measure the prior anew, print it, stop")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = arguments.data or (Path(given) / "lfw-dev" / "images" if given else None)
-    if folder is None:
-        print("nothing measured: give --data, or set USHER_TEST_DATA")
-        return 0
-    photographs = sorted(folder.glob("*/*.jpg"))
-    if not photographs:
-        parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
+    photographs = photographs_in(arguments.data, parser)
     faces = describe(photographs, arguments.embedder)
     everybody = np.arange(faces.people.max() + 1)
     fitted, reported = faces.of(everybody[::2]), faces.of(everybody[1::2])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from _lfw import add_data, photographs_in
 from usher.domain.errors import NoFaceFound
 from usher.identity.measured import MEASURED
 from usher.vision.embed import DLIB, EMBEDDERS
@@ -146,19 +146,9 @@ def show(model: str, everybody: Quantiles, first: Quantiles, second: Quantiles) 
     print(f"the halves agree within {apart:.3f} down to a share of {least:.0e}")
 
 
-def photographs_under(folder: Path) -> list[Path]:
-    """The photographs of a folder with one folder a person."""
-    return sorted(folder.glob("*/*.jpg"))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument(
         "--embedder",
         action="append",
@@ -166,14 +156,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = arguments.data or (Path(given) / "lfw-dev" / "images" if given else None)
-    if folder is None:
-        print("nothing measured: give --data, or set USHER_TEST_DATA")
-        return 0
-    photographs = photographs_under(folder)
-    if not photographs:
-        parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
+    photographs = photographs_in(arguments.data, parser)
     names = [DLIB, *(arguments.embedder or (name for name in EMBEDDERS if name != DLIB))]
     by_model = describe(photographs, [make_pipeline(embedder=name) for name in names])
     measured = {}

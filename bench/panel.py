@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pymongo import WriteConcern
 
+from _lfw import add_data, folder_of
 from services.api.bootstrap import bootstrap
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
@@ -718,8 +719,7 @@ def summary(size: Size, answers: Sequence[Answered]) -> dict[str, object]:
 
 
 def _a_photograph(folder: Path | None) -> bytes | None:
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = folder or (Path(given) / "lfw-dev" / "images" if given else None)
+    folder = folder_of(folder)
     found = next(iter(sorted(folder.glob("*/*.jpg"))), None) if folder else None
     return found.read_bytes() if found else None
 
@@ -729,12 +729,7 @@ def main() -> int:
     parser.add_argument("--detections", type=int, default=100_000)
     parser.add_argument("--persons", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=15, help="requests of each, one by one")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, for searches by face; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     size = Size(options.detections, options.persons)

@@ -39,7 +39,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import dlib
 import numpy as np
@@ -47,6 +46,8 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
+from _figures import rounded
+from _lfw import add_data, needed_folder
 from services.detector.crops import cut as cut_face
 from services.detector.sources import Frame
 from usher.client import UsherClient
@@ -688,23 +689,14 @@ def _numbers(text: str) -> list[int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument("--references", type=_numbers, default=[200, 10_000, 100_000])
     parser.add_argument("--workers", type=_numbers, default=[1, 2], help="classifiers")
     parser.add_argument("--embedder", default=DLIB_CROPS, help="as USHER_EMBEDDER")
     parser.add_argument("--seconds", type=float, default=12, help="of uploads, about, a run")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = options.data or (Path(given) / "lfw-dev" / "images" if given else None)
-    if folder is None:
-        print("nothing measured: give --data, or set USHER_TEST_DATA")
-        return 0
+    folder = needed_folder(options.data, parser)
     supply = supply_of(folder, runs=len(options.workers))
     if len(supply.strangers) < _STRANGERS:
         parser.error(f"there are too few photographs PERSON/*_0001.jpg in {folder}")
@@ -714,17 +706,8 @@ def main() -> int:
     results = asyncio.run(measure(plan, supply, describe))
     print(_LEGEND)
     if options.json:
-        print(json.dumps(_rounded(summary(results, name))))
+        print(json.dumps(rounded(summary(results, name))))
     return 0
-
-
-def _rounded(value: Any) -> Any:
-    """With four figures: no more are meant."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from _lfw import add_data, needed_folder
 from usher.domain.geometry import Box
 from usher.vision import quality
 from usher.vision.align import FaceAligner
@@ -293,21 +293,12 @@ def report(samples: Samples, threshold: float) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument("--fit", action="store_true", help="print new coefficients")
     parser.add_argument("--people", type=int, default=600)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = options.data or (Path(given) / "lfw-dev" / "images" if given else None)
-    if folder is None:
-        print("nothing measured: give --data, or set USHER_TEST_DATA")
-        return 0
+    folder = needed_folder(options.data, parser)
     if not folder.is_dir():
         parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
     fitting, other = collect(folder, options.people)

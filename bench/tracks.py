@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -31,10 +30,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track as progress
 
-from bench.identity import _face, budget_rule
+from _lfw import add_data, face_in, photographs_in
 from usher.domain.geometry import Box
 from usher.identity.crowd import Crowd
 from usher.identity.gallery import Reference, TemplateGallery, length_of, unit
+from usher.identity.rules import make_rule
 from usher.vision.embed import DLIB_CROPS
 from usher.vision.images import RgbImage, resized
 from usher.vision.pipeline import make_pipeline
@@ -117,7 +117,7 @@ def describe(paths: Sequence[Path], people: Numbers) -> Faces:
     pipeline = make_pipeline(embedder=DLIB_CROPS)
     vectors, probabilities = [], []
     for number, path in enumerate(progress(paths, "faces", console=Console(stderr=True))):
-        image, box = _face(path, pipeline)
+        image, box = face_in(path, pipeline)
         random = np.random.default_rng(number)
         forms = [(image, box)] + [as_a_camera(image, box, random) for _ in range(SPOILT)]
         found = pipeline.describe_many(forms)
@@ -210,7 +210,8 @@ def most_votes(names: Names, weights: Floats) -> str:
 
 def measure(faces: Faces, kind: str, references: int, shots: int, seeds: int) -> list[Outcome]:
     """Every way, over so many draws."""
-    rule = budget_rule(make_pipeline(embedder=DLIB_CROPS).model_id, BUDGET)
+    model = make_pipeline(embedder=DLIB_CROPS).model_id
+    rule = make_rule("budget", model=model, budget=BUDGET, fixed_distance=None)
     found = defaultdict[str, list[tuple[float, float]]](list)
     tracks = 0
     for seed in range(seeds):
@@ -250,23 +251,11 @@ def show(outcomes: Sequence[Outcome]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="LFW_FOLDER",
-        help="photographs, one folder a person; default: lfw-dev/images in USHER_TEST_DATA",
-    )
+    add_data(parser)
     parser.add_argument("--seeds", type=int, default=15, help="draws; default: 15")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     arguments = parser.parse_args()
-    given = os.environ.get("USHER_TEST_DATA")
-    folder = arguments.data or (Path(given) / "lfw-dev" / "images" if given else None)
-    if folder is None:
-        print("nothing measured: give --data, or set USHER_TEST_DATA")
-        return 0
-    photographs = sorted(folder.glob("*/*.jpg"))
-    if not photographs:
-        parser.error(f"there are no photographs PERSON/*.jpg in {folder}")
+    photographs = photographs_in(arguments.data, parser)
     _, people = np.unique([path.parent.name for path in photographs], return_inverse=True)
     unseen = [path for path, one in zip(photographs, people, strict=True) if one % 2]
     faces = describe(unseen, people[people % 2 == 1] // 2)

@@ -11,7 +11,6 @@ from functools import partial
 
 import structlog
 
-from services.detector.ahead import ahead
 from services.detector.config import CameraConfig
 from services.detector.crops import Crop, Upload, cut
 from services.detector.motion import MotionGate
@@ -19,6 +18,7 @@ from services.detector.pace import Pace, StageTimes
 from services.detector.regions import Regions
 from services.detector.shots import BestShots
 from services.detector.sources import Frame, Source
+from services.detector.sources.ahead import ahead
 from services.detector.tracking import WINDOW_MARGIN, Track, Tracker
 from usher.domain.errors import InvalidImage
 from usher.domain.face import DetectedFace, FaceQuality

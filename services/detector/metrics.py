@@ -10,10 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.detector.camera import Tally
-from services.detector.spool import SpoolCounts
 from services.detector.watch import Watch
 from usher.domain.errors import ConfigurationError
-from usher.domain.records import CameraState
+from usher.domain.records import CameraState, SpoolBooks
 
 _HELP = {
     "frames": "Frames that were worked on.",
@@ -35,7 +34,7 @@ class DetectorCollector(Collector):
         What became of the crops.
     """
 
-    def __init__(self, watches: Sequence[Watch], books: Callable[[], SpoolCounts]) -> None:
+    def __init__(self, watches: Sequence[Watch], books: Callable[[], SpoolBooks]) -> None:
         self._watches = watches
         self._books = books
 

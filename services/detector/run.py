@@ -18,13 +18,14 @@ from services.detector.picture import PictureHealth
 from services.detector.preview import Preview
 from services.detector.reporting import CameraStatus, Reporter
 from services.detector.sources import Frame, Source, open_source
-from services.detector.spool import SPOOL_FILE, Spool, SpoolCounts, SpoolLimits
+from services.detector.spool import SPOOL_FILE, Spool, SpoolLimits
 from services.detector.uploader import Uploader
 from services.detector.watch import Watch
+from usher import wire
 from usher.client import UsherClient
+from usher.domain.records import SpoolBooks
 from usher.vision.align import FaceAligner
 from usher.vision.detectors import make_detector
-from usher.wire import SpoolBooks
 
 log = structlog.get_logger()
 
@@ -76,7 +77,7 @@ class Detection:
 
     watches: Sequence[Watch]
     spool: Spool
-    before: SpoolCounts
+    before: SpoolBooks
     uploader: Uploader
     reporter: Reporter
     closing: ExitStack
@@ -230,7 +231,7 @@ def _limits(config: DetectorConfig) -> SpoolLimits:
 
 
 def _statuses(watches: Sequence[Watch], spool: Spool) -> list[CameraStatus]:
-    books = SpoolBooks(**asdict(spool.books()))
+    books = wire.SpoolBooks(**asdict(spool.books()))
     return [watch.status(books) for watch in watches]
 
 

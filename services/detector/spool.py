@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from services.detector.crops import Upload
 from services.detector.spool_file import Ledger, Row, SpoolFile, is_damage, is_full
 from usher.domain.errors import ConfigurationError
+from usher.domain.records import SpoolBooks
 from usher.wire import DetectionMetadata
 
 log = structlog.get_logger()
@@ -51,34 +52,6 @@ class SpoolLimits:
     max_bytes: int = 512_000_000
     max_age_s: float = 7 * _DAY_S
     when_full: WhenFull = "drop-oldest"
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolCounts:
-    """The books, since the file was made: `produced` is the sum of the next four.
-
-    Attributes
-    ----------
-    produced
-        Entries that were put. A key that waits already makes no new one.
-    delivered
-        Entries that the API has.
-    dropped
-        Entries that gave way to the limits, or could not be written.
-    refused
-        Entries that were set aside, with the reason.
-    pending
-        Entries that wait.
-    bytes
-        What the file takes, refused entries that are kept included.
-    """
-
-    produced: int = 0
-    delivered: int = 0
-    dropped: int = 0
-    refused: int = 0
-    pending: int = 0
-    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +122,7 @@ class Spool:
         self._changed = threading.Condition(threading.RLock())
         self._closed = False
         # What the file says; `_owed` and `_lost` come on top until it can be written.
-        self._counts = SpoolCounts()
+        self._counts = SpoolBooks()
         self._owed: dict[int, _Settlement] = {}
         self._lost = 0
         self._taken: set[int] = set()
@@ -213,7 +186,7 @@ class Spool:
             self._resting.clear()
             self._changed.notify_all()
 
-    def books(self) -> SpoolCounts:
+    def books(self) -> SpoolBooks:
         """What became of all that was put; cheap."""
         with self._changed:
             refused = sum(owed.reason is not None for owed in self._owed.values())
@@ -313,13 +286,13 @@ class Spool:
             self._lost = 0
             self._save()
             return
-        self._counts = SpoolCounts(
-            ledger.produced,
-            ledger.delivered,
-            ledger.dropped,
-            ledger.refused,
-            pending,
-            self._file.used_bytes(),
+        self._counts = SpoolBooks(
+            produced=ledger.produced,
+            delivered=ledger.delivered,
+            dropped=ledger.dropped,
+            refused=ledger.refused,
+            pending=pending,
+            bytes=self._file.used_bytes(),
         )
 
     def _save(self) -> None:

@@ -40,21 +40,17 @@ class Track:
         Unique for its camera.
     box
         Where the face was last, in pixels of the frame.
-    since_s, seen_s
-        When it was found first and last.
+    seen_s
+        When it was found last.
     velocity
         In pixels a second, x and y.
-    found
-        In how many frames.
     """
 
     id: str
     box: Box
-    since_s: float
     seen_s: float
     appearance: Appearance = field(repr=False)
     velocity: tuple[float, float] = (0.0, 0.0)
-    found: int = 1
 
     def foreseen(self, at_s: float) -> Box:
         """Where the face should be at a moment, if it goes on as it did."""
@@ -147,7 +143,7 @@ class Tracker:
         return _best_first(one for one in candidates if one[0] >= _LEAST_LIKENESS)
 
     def _new(self, face: DetectedFace, look: Appearance, at_s: float) -> Track:
-        track = Track(self._name(self._count), face.box, at_s, at_s, look)
+        track = Track(self._name(self._count), face.box, at_s, look)
         self._count += 1
         self.tracks.append(track)
         return track
@@ -193,7 +189,6 @@ def _follow(track: Track, face: DetectedFace, look: Appearance, at_s: float) -> 
         track.velocity = (vx, vy)
     track.box, track.seen_s = face.box, at_s
     track.appearance = np.asarray((track.appearance + look) / 2, np.float32)
-    track.found += 1
 
 
 def _may_be(track: Track, box: Box, at_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.admin.acting import SHOWN_WITHIN_MS, sign_in
-from tests.running import RunningSystem
+from tests.admin.acting import SHOWN_WITHIN_MS, photograph_of, sign_in
+from tests.admin.deciding import Decider, deciding
+from tests.running import RunningSystem, run_system
 
 CHROMIUM = Path(os.environ.get("USHER_TEST_CHROMIUM", "/usr/bin/chromium"))
 CHROMIUM_ARGUMENTS = [
@@ -35,6 +36,27 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 
 # Chromium reports every refused request, also where refusing is the right answer.
 REFUSED_REQUEST = re.compile(r"^Failed to load resource: .* status of 4\d\d\b")
+
+
+@pytest.fixture(scope="module")
+def running_system(
+    request: pytest.FixtureRequest, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSystem]:
+    """A module's system; with `CLASSIFIES = False` in the module, nobody is identified by it."""
+    classify = getattr(request.module, "CLASSIFIES", True)
+    with run_system(mongodb_uri, tmp_path_factory.mktemp("system"), classify=classify) as system:
+        yield system
+
+
+@pytest.fixture
+async def decider(running_system: RunningSystem) -> AsyncIterator[Decider]:
+    async with deciding(running_system) as decider:
+        yield decider
+
+
+@pytest.fixture
+def photograph(test_data: Path) -> Path:
+    return photograph_of(test_data, "Ann_Veneman")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,20 @@
-"""Somebody who decides in the classifier's place, so that a test knows who is who."""
+"""Somebody who decides in the classifier's place, so that a test knows who is who.
+
+The system of a module that says `CLASSIFIES = False` runs without a classifier.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import numpy as np
+from playwright.async_api import Locator, Page, expect
 
+from tests.admin.acting import add_person
 from tests.running import RunningSystem
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
@@ -19,6 +27,7 @@ from usher.storage.identity import Identity
 from usher.storage.leases import ASSIGN, Leases
 
 LEASE_S = 30.0
+MANY = 20
 
 
 class Decider:
@@ -93,3 +102,50 @@ async def deciding(system: RunningSystem) -> AsyncIterator[Decider]:
     """Decide about what a system has, which runs without a classifier."""
     async with connected(system.mongodb_uri, system.database) as database:
         yield Decider(database)
+
+
+async def see(system: RunningSystem, photograph: Path, times: int = 1) -> list[str]:
+    """Have a camera see a face; returns the detections."""
+    return [await asyncio.to_thread(system.upload, photograph, "front-door") for _ in range(times)]
+
+
+async def add_known(page: Page, name: str) -> str:
+    """Create somebody known, and stay on their page; returns their id."""
+    await add_person(page, name)
+    return page.url.rsplit("/", 1)[-1]
+
+
+def question_about(page: Page, name: str) -> Locator:
+    return page.get_by_role("heading", name=f"Is this {name}?")
+
+
+async def turn_to(page: Page, name: str) -> None:
+    """Skip by key until the question about somebody is on the screen."""
+    await page.goto("/review")
+    await expect(page.get_by_role("heading", name=re.compile(r"^Is this "))).to_be_visible()
+    for _ in range(MANY):
+        if await question_about(page, name).is_visible():
+            return
+        await page.keyboard.press("ArrowRight")
+    raise AssertionError(f"nobody asks about {name}")
+
+
+async def open_drawer(page: Page, detection_id: str) -> Locator:
+    await page.goto(f"/?detection={detection_id}")
+    return page.get_by_role("dialog", name="Detection")
+
+
+async def open_history(page: Page) -> Locator:
+    """Show what was changed of the person whose page it is; returns the rows."""
+    await page.get_by_role("tab", name="History").click()
+    return page.get_by_role("list", name="History").get_by_role("listitem")
+
+
+def detections_on(page: Page) -> Locator:
+    return page.get_by_role("region", name="Detections").get_by_role("link")
+
+
+async def undo(page: Page) -> None:
+    """Press the button of the notification that says what was done."""
+    await page.get_by_role("alert").get_by_role("button", name="Undo").click()
+    await expect(page.get_by_text("Taken back.")).to_be_visible()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +10,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.admin.acting import add_person, photograph_of, upload_photographs
-from tests.admin.deciding import Decider, deciding
-from tests.admin.test_identities import see
-from tests.running import RunningSystem, run_system
+from tests.admin.deciding import Decider, see
+from tests.running import RunningSystem
+
+CLASSIFIES = False
 
 AXE = Path(
     os.environ.get(
@@ -46,21 +46,6 @@ def axe() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return AXE.read_text()
-
-
-@pytest.fixture(scope="module")
-def running_system(
-    mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningSystem]:
-    """The API without a classifier."""
-    with run_system(mongodb_uri, tmp_path_factory.mktemp("system"), classify=False) as system:
-        yield system
-
-
-@pytest.fixture
-async def decider(running_system: RunningSystem) -> AsyncIterator[Decider]:
-    async with deciding(running_system) as decider:
-        yield decider
 
 
 async def findings(page: Page, axe: str) -> list[str]:

@@ -6,94 +6,33 @@ brings people of its own.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.admin.acting import (
     PHONE,
     STRANGER,
-    add_person,
     assert_picture_loads,
     overflow_px,
     photograph_of,
     upload_photographs,
 )
-from tests.admin.deciding import Decider, deciding
-from tests.running import RunningSystem, run_system
+from tests.admin.deciding import (
+    Decider,
+    add_known,
+    detections_on,
+    open_drawer,
+    open_history,
+    question_about,
+    see,
+    turn_to,
+    undo,
+)
+from tests.running import RunningSystem
 
-MANY = 20
-
-
-@pytest.fixture(scope="module")
-def running_system(
-    mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningSystem]:
-    """The API without a classifier."""
-    with run_system(mongodb_uri, tmp_path_factory.mktemp("system"), classify=False) as system:
-        yield system
-
-
-@pytest.fixture
-async def decider(running_system: RunningSystem) -> AsyncIterator[Decider]:
-    async with deciding(running_system) as decider:
-        yield decider
-
-
-@pytest.fixture
-def photograph(test_data: Path) -> Path:
-    return photograph_of(test_data, "Ann_Veneman")
-
-
-async def see(system: RunningSystem, photograph: Path, times: int = 1) -> list[str]:
-    """Have a camera see a face; returns the detections."""
-    return [await asyncio.to_thread(system.upload, photograph, "front-door") for _ in range(times)]
-
-
-async def add_known(page: Page, name: str) -> str:
-    """Create somebody known, and stay on their page; returns their id."""
-    await add_person(page, name)
-    return page.url.rsplit("/", 1)[-1]
-
-
-def question_about(page: Page, name: str) -> Locator:
-    return page.get_by_role("heading", name=f"Is this {name}?")
-
-
-async def turn_to(page: Page, name: str) -> None:
-    """Skip by key until the question about somebody is on the screen."""
-    await page.goto("/review")
-    await expect(page.get_by_role("heading", name=re.compile(r"^Is this "))).to_be_visible()
-    for _ in range(MANY):
-        if await question_about(page, name).is_visible():
-            return
-        await page.keyboard.press("ArrowRight")
-    raise AssertionError(f"nobody asks about {name}")
-
-
-async def open_drawer(page: Page, detection_id: str) -> Locator:
-    await page.goto(f"/?detection={detection_id}")
-    return page.get_by_role("dialog", name="Detection")
-
-
-async def open_history(page: Page) -> Locator:
-    """Show what was changed of the person whose page it is; returns the rows."""
-    await page.get_by_role("tab", name="History").click()
-    return page.get_by_role("list", name="History").get_by_role("listitem")
-
-
-def detections_on(page: Page) -> Locator:
-    return page.get_by_role("region", name="Detections").get_by_role("link")
-
-
-async def undo(page: Page) -> None:
-    """Press the button of the notification that says what was done."""
-    await page.get_by_role("alert").get_by_role("button", name="Undo").click()
-    await expect(page.get_by_text("Taken back.")).to_be_visible()
+CLASSIFIES = False
 
 
 async def test_review_merges_all_of_a_stranger_on_yes_by_key_and_asks_again_after_undo(

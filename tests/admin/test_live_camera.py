@@ -153,7 +153,7 @@ async def test_live_camera_keeps_nothing_until_a_face_is_enrolled(
 ) -> None:
     page = watching
     faces = await start_camera(page)
-    stranger = faces.filter(has_text="Usher has not met them.")
+    stranger = faces.filter(has_text="Usher has not met them.").first
     kept = set(await asyncio.to_thread(crops_in, running_system))
 
     await stranger.get_by_role("button", name="Enrol this face").click()

@@ -12,23 +12,20 @@ from pathlib import Path
 from playwright.async_api import Locator, Page, expect
 
 from tests.admin.acting import PHONE, assert_picture_loads, overflow_px
-from tests.admin.deciding import Decider
-from tests.admin.test_identities import (
+from tests.admin.deciding import (
     MANY,
+    Decider,
     add_known,
-    decider,
     detections_on,
     open_drawer,
-    photograph,
     question_about,
-    running_system,
     see,
     turn_to,
     undo,
 )
 from tests.running import RunningSystem
 
-__all__ = ["decider", "photograph", "running_system"]
+CLASSIFIES = False
 
 
 async def turn_to_stranger(page: Page, person_id: str) -> Locator:

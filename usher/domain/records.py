@@ -265,14 +265,32 @@ class CameraRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolBooks:
-    """What became of a detector's crops: `produced` is the sum of all others but `bytes`."""
+    """What became of a detector's crops since its spool was made.
 
-    produced: int
-    delivered: int
-    dropped: int
-    refused: int
-    pending: int
-    bytes: int
+    `produced` is the sum of the next four.
+
+    Attributes
+    ----------
+    produced
+        Crops that were put. A key that waits already makes no new one.
+    delivered
+        Those that the API has.
+    dropped
+        Those that gave way to the limits, or could not be written.
+    refused
+        Those that were set aside, with the reason.
+    pending
+        Those that wait.
+    bytes
+        What the spool takes on the disk, refused crops that are kept included.
+    """
+
+    produced: int = 0
+    delivered: int = 0
+    dropped: int = 0
+    refused: int = 0
+    pending: int = 0
+    bytes: int = 0
 
 
 OFFLINE_AFTER = timedelta(seconds=30)

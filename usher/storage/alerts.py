@@ -97,9 +97,6 @@ class Alerts:
             },
         )
 
-    async def unsent(self) -> int:
-        return await self._alerts.count_documents({"status": AlertStatus.PENDING})
-
     async def _settle(self, alert_id: str, token: str, changes: dict[str, object]) -> Alert:
         document = await self._alerts.find_one_and_update(
             {"_id": alert_id, "claim_token": token, "status": AlertStatus.PENDING},

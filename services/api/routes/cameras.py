@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from services.api.dependencies import MANAGERS, READERS, REPORTERS, Api, Principal
+from services.api.forms import FILE, form_with, json_of
 from services.api.state import State
 from services.api.uploads import read_report
 from services.api.views import camera_view, rates_of, spool_of
@@ -63,31 +64,11 @@ async def delete_camera(
 @router.post(
     "/{camera_id}/report",
     status_code=204,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["report"],
-                        "properties": {
-                            "report": {
-                                "type": "string",
-                                "contentMediaType": "application/json",
-                                "contentSchema": {"$ref": "#/components/schemas/CameraReport"},
-                            },
-                            "frame": {
-                                "type": "string",
-                                "format": "binary",
-                                "description": "Its last picture: JPEG, 300 kB at most.",
-                            },
-                        },
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra=form_with(
+        "report",
+        report=json_of(wire.CameraReport),
+        frame={**FILE, "description": "Its last picture: JPEG, 300 kB at most."},
+    ),
 )
 async def report(
     camera_id: wire.Slug,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
 from services.api.dependencies import MANAGERS, READERS, UPLOADERS, Api, Cursor, Limit, Principal
+from services.api.forms import FILE, form_with, json_of
 from services.api.limits import CROP_MAX_BYTES
 from services.api.state import State
 from services.api.thumbnails import PictureSize, thumbnail
@@ -46,27 +47,9 @@ IdempotencyKey = Annotated[
     "",
     status_code=201,
     responses={200: {"model": wire.DetectionAccepted, "description": "Stored before."}},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["image", "metadata"],
-                        "properties": {
-                            "image": {"type": "string", "format": "binary"},
-                            "metadata": {
-                                "type": "string",
-                                "contentMediaType": "application/json",
-                                "contentSchema": {"$ref": "#/components/schemas/DetectionMetadata"},
-                            },
-                        },
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra=form_with(
+        "image", "metadata", image=FILE, metadata=json_of(wire.DetectionMetadata)
+    ),
 )
 async def upload(
     request: Request,

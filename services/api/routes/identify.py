@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
 from services.api.dependencies import MANAGERS, Api
+from services.api.forms import PHOTO
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.state import State
 from services.api.uploads import read_upload
@@ -22,22 +22,6 @@ from usher.vision.pipeline import FaceDescription
 router = APIRouter(tags=["identify"])
 
 PHOTO_MAX_PIXELS = 50_000_000
-
-PHOTO: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
-"""How OpenAPI says: a form with one photograph."""
 
 
 @router.post("/identify", dependencies=[Depends(MANAGERS)], openapi_extra=PHOTO)

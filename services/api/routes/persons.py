@@ -21,9 +21,10 @@ from services.api.dependencies import (
     Principal,
 )
 from services.api.exports import chunks, export_person
+from services.api.forms import PHOTO
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
-from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
+from services.api.routes.identify import PHOTO_MAX_PIXELS
 from services.api.state import State
 from services.api.thumbnails import PictureSize
 from services.api.uploads import read_upload

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
 
 from services.api.dependencies import MANAGERS, Api, Limit, Principal
+from services.api.forms import FILE, PHOTO, form_with
 from services.api.limits import PHOTO_MAX_BYTES
-from services.api.routes.identify import PHOTO, PHOTO_MAX_PIXELS
+from services.api.routes.identify import PHOTO_MAX_PIXELS
 from services.api.state import State
 from services.api.uploads import read_pair, read_upload
 from services.api.views import camera_set, detection_views
@@ -23,23 +24,7 @@ from usher.wire import utc_now
 
 router = APIRouter(tags=["identify"])
 
-_TWO_PHOTOS: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["first", "second"],
-                    "properties": {
-                        "first": {"type": "string", "format": "binary"},
-                        "second": {"type": "string", "format": "binary"},
-                    },
-                }
-            }
-        },
-    }
-}
+_TWO_PHOTOS = form_with("first", "second", first=FILE, second=FILE)
 
 
 @router.post("/search", openapi_extra=PHOTO)

@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from services.classifier import consolidating
 from tests.services.classifier.backlog import Backlog
 from tests.services.classifier.pictures import picture
+from tests.services.classifier.places import CROWD
+from tests.unit.identity.people import centres, faces_of
+from usher.identity.vectors import Vectors
 from usher.storage.database import Database
 from usher.storage.schema import prepare
 
@@ -33,6 +38,20 @@ async def backlog(database: Database, tmp_path: Path) -> Backlog:
     """An empty backlog on a database and a data directory of its own."""
     await prepare(database)
     return Backlog(database, tmp_path)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided is looked at again without waiting for quiet."""
+    monkeypatch.setattr(consolidating, "QUIET_S", 0.0)
+    monkeypatch.setattr(consolidating, "REST", 0)
+
+
+@pytest.fixture
+def people() -> Vectors:
+    """Of thirty people, eight faces each: float32, (30, 8, 32)."""
+    random = np.random.default_rng(3)
+    return faces_of(centres(CROWD, random), 8, random).reshape(CROWD, 8, -1)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,30 +10,23 @@ import numpy as np
 import pytest
 
 from services.classifier import consolidating
-from services.classifier.worker import make_stages
-from tests.unit.identity.people import centres, faces_of, turned
-from tests.unit.storage.house import BOSS, House
-from tests.unit.storage.making import GOOD, NOON, POOR, embedded, face, person
+from tests.services.classifier.places import MODEL, PlaceWithPeople
+from tests.unit.identity.people import turned
+from tests.unit.storage.house import BOSS
+from tests.unit.storage.making import GOOD, NOON, POOR, embedded, person
 from usher.domain.records import ChangeKind, Detection, DetectionStatus, Embedding, PersonKind
 from usher.identity.gallery import template_of
-from usher.identity.rules import make_rule
 from usher.identity.vectors import Vectors
-from usher.settings import Settings
 from usher.storage.database import Database
 
-MODEL = "dlib-resnet-v1-crops"
-CROWD = 30
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
-class Place(House):
+class Place(PlaceWithPeople):
     """A place where people are seen, and a classifier in this process."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        rule = make_rule("budget", model=MODEL, budget=0.01, fixed_distance=None)
-        self.assigning, self.looking = make_stages(
-            Settings(), database, model=MODEL, rule=rule, owner="worker"
-        )
         self._seconds = 0
 
     async def sees(self, *faces: Vectors, **fields: Any) -> list[Detection]:
@@ -53,44 +45,15 @@ class Place(House):
             pass
         return [await self.detections.get(id_) for id_ in ids]
 
-    async def looks_again(self) -> bool:
-        """Until there is nothing more to see; whether anything changed."""
-        changed = False
-        while await self.looking.step():
-            changed = True
-        return changed
-
-    async def enrols(self, name: str, *faces: Vectors) -> str:
-        person_id = await self.known(name)
-        for vector in faces:
-            given = face(person_id, embedding=Embedding(MODEL, vector))
-            await self.registry.add_face(given)
-        return person_id
-
     async def now(self, *detections: Detection) -> list[Detection]:
         return [await self.detections.get(item.id) for item in detections]
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(consolidating, "QUIET_S", 0.0)
-    monkeypatch.setattr(consolidating, "REST", 0)
-    yield
-
-
-@pytest.fixture
-def people() -> Vectors:
-    """Of thirty people, eight faces each: float32, (30, 8, 32)."""
-    random = np.random.default_rng(3)
-    return faces_of(centres(CROWD, random), 8, random).reshape(CROWD, 8, -1)
 
 
 @pytest.fixture
 async def place(prepared: Database, people: Vectors) -> Place:
     """A place where ten others are known already, so that there is a crowd to stand out from."""
     place = Place(prepared)
-    for who in range(20, CROWD):
-        await place.enrols(f"Other {who}", people[who, 0], people[who, 1])
+    await place.enrols_a_crowd(people)
     return place
 
 

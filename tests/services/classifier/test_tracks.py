@@ -11,41 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.classifier import consolidating
-from services.classifier.assigning import AssigningStage
-from services.classifier.consolidating import ConsolidatingStage
-from services.classifier.worker import make_stages
-from tests.unit.identity.people import centres, faces_of, turned
-from tests.unit.storage.house import BOSS, House
-from tests.unit.storage.making import GOOD, NOON, POOR, embedded, face
+from tests.services.classifier.places import MODEL, PlaceWithPeople
+from tests.unit.identity.people import turned
+from tests.unit.storage.house import BOSS
+from tests.unit.storage.making import GOOD, NOON, POOR, embedded
 from usher.domain.records import ChangeKind, Detection, DetectionStatus, Embedding
 from usher.identity.gallery import template_of
-from usher.identity.rules import make_rule
 from usher.identity.vectors import Vectors
-from usher.settings import Settings
 from usher.storage.database import Database
 
-MODEL = "dlib-resnet-v1-crops"
-CROWD = 30
+pytestmark = pytest.mark.usefixtures("at_once")
 LIKELY = replace(GOOD, probability=0.95)
 UNLIKELY = replace(POOR, probability=0.1)
 
 
-class Place(House):
+class Place(PlaceWithPeople):
     """A place where faces are followed, and a classifier in this process."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.assigning, self.looking = self.make_stages("worker")
         self._seconds = 0.0
-
-    def make_stages(self, owner: str) -> tuple[AssigningStage, ConsolidatingStage]:
-        rule = make_rule("budget", model=MODEL, budget=0.01, fixed_distance=None)
-        return make_stages(Settings(), self.database, model=MODEL, rule=rule, owner=owner)
-
-    async def looks_again(self) -> None:
-        while await self.looking.step():
-            pass
 
     async def sees(self, *faces: Vectors, track: str | None, **fields: Any) -> list[Detection]:
         """Shots of a track one after the other, each assigned before the next comes."""
@@ -70,35 +55,15 @@ class Place(House):
         """So long nobody is seen that the next to come begin visits."""
         self._seconds += 3600
 
-    async def enrols(self, name: str, *faces: Vectors) -> str:
-        person_id = await self.known(name)
-        for vector in faces:
-            await self.registry.add_face(face(person_id, embedding=Embedding(MODEL, vector)))
-        return person_id
-
     async def owners(self, *shots: Detection) -> list[str | None]:
         return [(await self.detections.get(item.id)).person_id for item in shots]
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consolidating, "QUIET_S", 0.0)
-    monkeypatch.setattr(consolidating, "REST", 0)
-
-
-@pytest.fixture
-def people() -> Vectors:
-    """Of thirty people, eight faces each: float32, (30, 8, 32)."""
-    chance = np.random.default_rng(3)
-    return faces_of(centres(CROWD, chance), 8, chance).reshape(CROWD, 8, -1)
 
 
 @pytest.fixture
 async def place(prepared: Database, people: Vectors) -> Place:
     """A place where ten others are known already, so that there is a crowd to stand out from."""
     place = Place(prepared)
-    for who in range(20, CROWD):
-        await place.enrols(f"Other {who}", people[who, 0], people[who, 1])
+    await place.enrols_a_crowd(people)
     return place
 
 

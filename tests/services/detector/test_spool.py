@@ -28,8 +28,9 @@ from hypothesis.stateful import (
 from structlog.testing import capture_logs
 
 from services.detector.crops import Upload
-from services.detector.spool import Clock, Entry, Spool, SpoolCounts, SpoolLimits
+from services.detector.spool import Clock, Entry, Spool, SpoolLimits
 from usher.domain.errors import ConfigurationError
+from usher.domain.records import SpoolBooks
 from usher.wire import DetectionMetadata
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -101,7 +102,7 @@ def keys(entries: list[Entry]) -> list[str]:
     return [entry.upload.key for entry in entries]
 
 
-def check_balance(books: SpoolCounts) -> None:
+def check_balance(books: SpoolBooks) -> None:
     parts = (books.delivered, books.dropped, books.refused, books.pending)
     assert books.produced == sum(parts), books
     assert min(parts) >= 0, books

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.spool import Spool, SpoolCounts, SpoolLimits
+from services.detector.spool import Spool, SpoolLimits
+from usher.domain.records import SpoolBooks
 
 from .spool_nursery import make_upload, number_of
 
@@ -69,7 +70,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
         process.stdin.close()
 
 
-def opened(file: Path, *, deliver: bool) -> tuple[SpoolCounts, set[str]]:
+def opened(file: Path, *, deliver: bool) -> tuple[SpoolBooks, set[str]]:
     """The books as the next process finds them, and the keys that wait; all of them are whole."""
     spool = Spool(file, SpoolLimits())
     books = spool.books()

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-from services.detector.sources import Frame
+from services.detector.sources.frame import Frame
 
 _FRAMES = 3
 _POLL_S = 0.2

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.detector.ahead import ahead
 from services.detector.sources import Frame
+from services.detector.sources.ahead import ahead
 from usher.domain.errors import SourceError
 
 
