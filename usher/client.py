@@ -24,6 +24,8 @@ from usher.wire import (
     AlertSettlement,
     Assignment,
     Attendance,
+    AuditEntry,
+    AuditVerdict,
     Body,
     Camera,
     CameraRemoved,
@@ -61,7 +63,14 @@ from usher.wire import (
     Session,
     Split,
     Stats,
+    Token,
+    TokenCreate,
+    TokenCreated,
     Undo,
+    User,
+    UserCreate,
+    UserCreated,
+    UserUpdate,
     Verification,
     Visit,
 )
@@ -409,6 +418,14 @@ class UsherClient:
         """Visits, the last to begin first; filters as the API names them."""
         return self._get(Page[Visit], "/visits", {"limit": limit, **filters})
 
+    def classes(self) -> list[str]:
+        """Every class that somebody is of, by name."""
+        return self._get(Page[str], "/persons/classes").items
+
+    def person_visits(self, person_id: str, *, limit: int = 50, **filters: str) -> Page[Visit]:
+        """A person's visits, the last to begin first; filters as the API names them."""
+        return self._get(Page[Visit], f"/persons/{person_id}/visits", {"limit": limit, **filters})
+
     def attendance(self, first: date, last: date, **filters: str) -> Attendance:
         """When everybody was first and last seen on each of these days."""
         days = {"from": first.isoformat(), "to": last.isoformat()}
@@ -431,6 +448,47 @@ class UsherClient:
 
     def stats(self, *, since: datetime | None = None) -> Stats:
         return self._get(Stats, "/stats", {"since": since.isoformat()} if since else {})
+
+    def users(self) -> list[User]:
+        """Everybody who may sign in."""
+        return self._get(Page[User], "/users").items
+
+    def create_user(self, new: UserCreate) -> UserCreated:
+        """Add somebody. Their first password is in this answer and never again."""
+        return self._send(UserCreated, "POST", "/users", new)
+
+    def update_user(self, user_id: str, update: UserUpdate) -> User:
+        """Change a name, role, scope, or whether they may sign in."""
+        return self._send(User, "PATCH", f"/users/{user_id}", update)
+
+    def reset_password(self, user_id: str) -> UserCreated:
+        """Give somebody a new password. It is in this answer and never again."""
+        response = self._request("POST", f"/users/{user_id}/password")
+        return UserCreated.model_validate_json(response.content)
+
+    def delete_user(self, user_id: str) -> None:
+        """Remove somebody with their sessions and tokens."""
+        self._request("DELETE", f"/users/{user_id}")
+
+    def tokens(self) -> list[Token]:
+        """One's own tokens; for an admin everybody's."""
+        return self._get(Page[Token], "/tokens").items
+
+    def create_token(self, new: TokenCreate) -> TokenCreated:
+        """Make a token. Its key is in this answer and never again."""
+        return self._send(TokenCreated, "POST", "/tokens", new)
+
+    def delete_token(self, token_id: str) -> None:
+        """Revoke a token, at once."""
+        self._request("DELETE", f"/tokens/{token_id}")
+
+    def audit(self, *, limit: int = 50, **filters: str) -> Page[AuditEntry]:
+        """Who did what, the newest first; filters as the API names them."""
+        return self._get(Page[AuditEntry], "/audit", {"limit": limit, **filters})
+
+    def verify_audit(self) -> AuditVerdict:
+        """Whether an entry was changed, put in or taken out since it was written."""
+        return self._get(AuditVerdict, "/audit/chain")
 
     def is_ready(self) -> bool:
         """Whether the API and what it depends on answer."""

@@ -97,10 +97,109 @@ class PasswordChange(Body):
     new_password: Password
 
 
+PersonRole = Literal[Role.ADMIN, Role.MANAGER, Role.VIEWER]
+Username = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"
+    ),
+]
+CameraScope = Annotated[
+    list[Slug],
+    Field(max_length=500, description="The only cameras to see something of; empty: all of them."),
+]
+
+
 class User(Resource):
     id: str
     username: str
     role: Role
+    cameras: list[str] = Field([], description="The only cameras that they see; empty: all.")
+    disabled: bool = False
+    must_renew: bool = Field(
+        False, description="Whether the password was given, and has to be changed first."
+    )
+
+
+class UserCreate(Body):
+    """An admin sees every camera."""
+
+    username: Username
+    role: PersonRole = Role.VIEWER
+    cameras: CameraScope = []
+
+
+class UserUpdate(Body):
+    """Fields that are left out stay. Another role or scope ends the user's sessions at once."""
+
+    username: Username | None = None
+    role: PersonRole | None = None
+    cameras: CameraScope | None = None
+    disabled: bool | None = None
+
+
+class UserCreated(User):
+    """A user with a password made by Usher, which is shown this once."""
+
+    password: str = Field(description="To be changed at the first sign-in.")
+
+
+class TokenCreate(Body):
+    """A token may no more than who makes it, and nothing once they may nothing."""
+
+    name: Name
+    role: PersonRole = Role.VIEWER
+    cameras: CameraScope = []
+    expires_at: Utc | None = Field(None, description="Left out: when it is revoked.")
+
+
+class Token(Resource):
+    """A key for programs, sent as `Authorization: Bearer …`."""
+
+    id: str
+    name: str
+    user_id: str
+    username: str = Field(description="Who made it.")
+    role: Role
+    cameras: list[str]
+    created_at: Utc
+    expires_at: Utc | None = None
+    last_used_at: Utc | None = None
+
+
+class TokenCreated(Token):
+    """A new token with its key, which is shown this once."""
+
+    key: str
+
+
+class AuditEntry(Resource):
+    """Who did what to whom. Of users, devices and tokens that are there the names are given.
+
+    `digest` seals the entry with all before it; entries older than the chain have none.
+    """
+
+    id: str
+    number: int | None = None
+    at: Utc
+    actor_id: str
+    actor: str
+    action: str = Field(description="What follows a colon says more about it.")
+    subject_id: str
+    subject: str
+    digest: str | None = None
+
+
+class AuditVerdict(Resource):
+    """Whether the chain of entries holds, reckoned anew."""
+
+    intact: bool
+    entries: int = Field(description="How many fit, from the first on.")
+    broken_at: int | None = Field(None, description="The number of the first that does not.")
+    digest: str = Field(
+        description="Of the last entry that fits. Noted elsewhere, it shows later whether the end "
+        "was cut off or all was made anew."
+    )
 
 
 class Session(Resource):

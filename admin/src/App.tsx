@@ -5,6 +5,7 @@ import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
 import { AlertsPage } from "./pages/AlertsPage";
 import { AttendancePage } from "./pages/AttendancePage";
+import { AuditPage } from "./pages/AuditPage";
 import { CamerasPage } from "./pages/CamerasPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
@@ -13,9 +14,11 @@ import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
+import { RenewPage } from "./pages/RenewPage";
 import { ReviewPage } from "./pages/ReviewPage";
 import { SearchPage } from "./pages/SearchPage";
 import { SignInPage } from "./pages/SignInPage";
+import { UsersPage } from "./pages/UsersPage";
 
 /** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
 export function App() {
@@ -36,6 +39,7 @@ export function App() {
     );
   }
   if (!session.data) return <SignInPage />;
+  if (session.data.user.must_renew) return <RenewPage user={session.data.user} />;
 
   return (
     <Routes>
@@ -51,6 +55,8 @@ export function App() {
         <Route path="cameras" element={<CamerasPage />} />
         <Route path="live-camera" element={<LiveCameraPage />} />
         <Route path="devices" element={<DevicesPage />} />
+        <Route path="users" element={<UsersPage />} />
+        <Route path="audit" element={<AuditPage />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>
     </Routes>

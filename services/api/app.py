@@ -15,6 +15,7 @@ from services.api.panel import serve_panel
 from services.api.routes import (
     alerts,
     attendance,
+    audit,
     cameras,
     detections,
     devices,
@@ -26,6 +27,8 @@ from services.api.routes import (
     search,
     sessions,
     stats,
+    tokens,
+    users,
     visits,
 )
 from services.api.security import SecurityHeaders
@@ -86,6 +89,9 @@ def _version_1() -> APIRouter:
         search,
         visits,
         attendance,
+        users,
+        tokens,
+        audit,
     ):
         router.include_router(part.router)
 

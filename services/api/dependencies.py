@@ -11,21 +11,29 @@ from fastapi import Depends, Header, Query, Request
 
 from services.api.state import State
 from usher.domain.errors import NotAuthenticated, PermissionDenied
-from usher.domain.records import Role, User
+from usher.domain.records import Role, User, lower_role
+from usher.domain.scope import EVERYTHING, Scope
 from usher.wire import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exact the time is at which a device was last seen: not every request is worth a write."""
+
+TOKEN_PREFIX = "usher_token_"  # noqa: S105 - what tokens begin with, not one of them
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a user with a session, or a device with a key."""
+    """Who is asking: a user with a session, a user's program with a token, a device with a key.
+
+    `scope` is of which cameras they may see or change something: every query for records of
+    cameras is given it.
+    """
 
     id: str
     role: Role
+    scope: Scope
     user: User | None = None
     csrf_token: str | None = None
 
@@ -55,13 +63,29 @@ async def authenticate(request: Request, state: State) -> Principal:
 
 
 async def _by_key(state: State, key: str) -> Principal:
+    return await (_by_token if key.startswith(TOKEN_PREFIX) else _by_device_key)(state, key)
+
+
+async def _by_token(state: State, key: str) -> Principal:
+    now = utc_now()
+    found = await state.tokens.by_key(key, now=now)
+    if found is None:
+        raise NotAuthenticated("this token is not known: it was revoked, has expired, or mistyped")
+    token, maker = found
+    if token.last_used_at is None or now - token.last_used_at > _SEEN_EVERY:
+        await state.tokens.used(token.id, now)
+    role = lower_role(token.role, maker.role)
+    return Principal(token.id, role, maker.scope & Scope.of(token.cameras))
+
+
+async def _by_device_key(state: State, key: str) -> Principal:
     device = await state.devices.by_key(key)
     if device is None:
         raise NotAuthenticated("this key is not known: it was revoked, or mistyped")
     now = utc_now()
     if device.last_seen_at is None or now - device.last_seen_at > _SEEN_EVERY:
         await state.devices.saw(device.id, now)
-    return Principal(device.id, device.role)
+    return Principal(device.id, device.role, EVERYTHING)
 
 
 async def _by_session(request: Request, state: State, token: str) -> Principal:
@@ -72,35 +96,58 @@ async def _by_session(request: Request, state: State, token: str) -> Principal:
     sent = request.headers.get(CSRF_HEADER, "").encode()
     if request.method not in _SAFE_METHODS and not compare_digest(sent, csrf_token.encode()):
         raise PermissionDenied(f"send the session's csrf_token as {CSRF_HEADER}")
-    return Principal(user.id, user.role, user, csrf_token)
+    return Principal(user.id, user.role, user.scope, user, csrf_token)
 
 
 class Policy:
-    """Lets some roles in. Every route below the API's prefix has one, and a test says so."""
+    """Lets some roles in. Every route below the API's prefix has one, and a test says so.
 
-    def __init__(self, *roles: Role) -> None:
+    Parameters
+    ----------
+    in_person
+        Whether it takes a session: a token shall not make other tokens or accounts.
+    renewing
+        Whether it is for those, too, who have to change their password first.
+    """
+
+    def __init__(self, *roles: Role, in_person: bool = False, renewing: bool = False) -> None:
         self.roles = frozenset(roles)
+        self.in_person = in_person
+        self.renewing = renewing
 
     async def __call__(
         self, request: Request, state: Annotated[State, Depends(get_state)]
     ) -> Principal:
         principal = await authenticate(request, state)
         state.rates.take(principal.id)
+        return self.admit(principal)
+
+    def admit(self, principal: Principal) -> Principal:
+        """Whoever it lets in. Raises PermissionDenied for others."""
         if principal.role not in self.roles:
             raise PermissionDenied(f"a {principal.role.value} may not do that")
+        if self.in_person and principal.user is None:
+            raise PermissionDenied("a token may not do that: sign in")
+        if principal.user and principal.user.must_renew and not self.renewing:
+            raise PermissionDenied("change the password that you were given first")
         return principal
 
 
+OWN_SESSION = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, in_person=True, renewing=True)
+OWN_TOKENS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, in_person=True)
 SIGNED_IN = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER)
 READERS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, Role.NOTIFIER)
 MANAGERS = Policy(Role.ADMIN, Role.MANAGER)
 ANSWERERS = Policy(Role.ADMIN, Role.MANAGER, Role.NOTIFIER)
 ADMINS = Policy(Role.ADMIN)
+ACCOUNT_KEEPERS = Policy(Role.ADMIN, in_person=True)
 UPLOADERS = Policy(Role.ADMIN, Role.MANAGER, Role.DEVICE)
 REPORTERS = Policy(Role.DEVICE)
 SENDERS = Policy(Role.NOTIFIER)
 
 Api = Annotated[State, Depends(get_state)]
+Reader = Annotated[Principal, Depends(READERS)]
+Manager = Annotated[Principal, Depends(MANAGERS)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 

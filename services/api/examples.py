@@ -50,6 +50,22 @@ _ALERT: Final = {
     "created_at": _LATER,
     "attempts": 1,
 }
+_USER: Final = {
+    "id": "6a1f0c000000000000000005",
+    "username": "berta",
+    "role": "manager",
+    "cameras": ["front-door"],
+}
+_TOKEN: Final = {
+    "id": "6a1f0c000000000000000006",
+    "name": "Door display",
+    "user_id": _USER["id"],
+    "username": "berta",
+    "role": "viewer",
+    "cameras": ["front-door"],
+    "created_at": "2026-11-20T10:10:00Z",
+}
+_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
     "Credentials": {"username": "admin", "password": "correct horse battery"},
@@ -57,6 +73,25 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
         "current_password": "correct horse battery",
         "new_password": "a longer horse and battery",
     },
+    "UserCreate": {"username": "berta", "role": "manager", "cameras": ["front-door"]},
+    "UserUpdate": {"role": "viewer"},
+    "User": _USER,
+    "UserCreated": {**_USER, "must_renew": True, "password": "7k3qxz-2m9rtb-4fhw8n"},
+    "TokenCreate": {"name": "Door display", "role": "viewer", "cameras": ["front-door"]},
+    "Token": _TOKEN,
+    "TokenCreated": {**_TOKEN, "key": "usher_token_7k3qxz2m9rtb4fhw8n"},
+    "AuditEntry": {
+        "id": "6a1f0c000000000000000007",
+        "number": 812,
+        "at": _LATER,
+        "actor_id": _USER["id"],
+        "actor": "berta",
+        "action": "person.create",
+        "subject_id": _ALICE["id"],
+        "subject": _ALICE["id"],
+        "digest": _DIGEST,
+    },
+    "AuditVerdict": {"intact": True, "entries": 812, "digest": _DIGEST},
     "DeviceCreate": {"name": "Front door's detector", "role": "device"},
     "Device": {
         "id": "6a1f0c000000000000000001",

@@ -23,6 +23,7 @@ from services.api.views import (
 from usher import wire
 from usher.domain.errors import NotFound
 from usher.domain.records import Detection
+from usher.domain.scope import EVERYTHING
 from usher.storage.detections import DetectionFilter
 from usher.storage.stays import StayFilter
 
@@ -57,7 +58,7 @@ async def export_person(state: State, person_id: str) -> IO[bytes]:
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller's to close
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            about = await one_person_view(state, person)
+            about = await one_person_view(state, person, EVERYTHING)
             readme = _README.format(at=wire.utc_now().isoformat(timespec="seconds"))
             archive.writestr("README.txt", readme)
             _write_json(archive, "person.json", about.model_dump(mode="json"))

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from services.api.state import State
 from usher import wire
 from usher.domain.records import Person, PersonKind
+from usher.domain.scope import Scope
 from usher.identity.assess import FEW_REFERENCES, Estimate
 from usher.identity.decide import Identifier
 
 _LISTED = 50
 
 
-async def identity_stats(state: State) -> wire.IdentityStats:
-    """What `GET /stats/identity` answers."""
+async def identity_stats(state: State, scope: Scope) -> wire.IdentityStats:
+    """What `GET /stats/identity` answers: of everybody, but for what waits for an answer."""
     identifier, assessment = await state.assessments.current()
     settled = identifier.settled
     few = await _few_references(state, identifier)
@@ -32,7 +33,7 @@ async def identity_stats(state: State) -> wire.IdentityStats:
         persons=len(settled),
         references=settled.references,
         strangers=len(identifier.strangers),
-        review=await state.detections.in_review(),
+        review=await state.detections.in_review(scope),
         fpir=_estimate(assessment.fpir),
         fnir=_estimate(assessment.fnir),
         look_alikes=[

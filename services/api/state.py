@@ -41,6 +41,7 @@ from usher.storage.repetitions import Repetitions
 from usher.storage.seen import SeenLog
 from usher.storage.serving import Embedders, Named
 from usher.storage.stays import Stays
+from usher.storage.tokens import Tokens
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 from usher.wire import utc_now
@@ -76,6 +77,7 @@ class State:
     sign_in_failures: SignInFailures
     devices: Devices
     pairing_codes: PairingCodes
+    tokens: Tokens
     audit: Audit
     crops: CropStore
     frames: FrameStore
@@ -126,6 +128,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         sign_in_failures=SignInFailures(database),
         devices=Devices(database),
         pairing_codes=PairingCodes(database),
+        tokens=Tokens(database),
         audit=Audit(database),
         crops=CropStore(settings.data / "crops"),
         frames=FrameStore(settings.data / "frames"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from usher import wire
 from usher.domain import records
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.people import Tally
 from usher.storage.stays import Attended, Stay
 
@@ -23,9 +24,10 @@ def box_of(body: wire.BoxBody) -> Box:
     return Box(body.x1, body.y1, body.x2, body.y2)
 
 
-def camera_set(camera_id: str | None) -> frozenset[str] | None:
-    """The cameras that a request is narrowed to; None: all of them."""
-    return None if camera_id is None else frozenset({camera_id})
+def camera_set(camera_id: str | None, scope: Scope) -> frozenset[str] | None:
+    """The cameras of a scope that a request is narrowed to; None: all that there are."""
+    chosen = EVERYTHING if camera_id is None else Scope(frozenset({camera_id}))
+    return (scope & chosen).cameras
 
 
 def quality_view(quality: FaceQuality) -> wire.Quality:
@@ -93,7 +95,61 @@ def device_view(device: records.Device) -> wire.Device:
 
 
 def user_view(user: records.User) -> wire.User:
-    return wire.User(id=user.id, username=user.username, role=user.role)
+    return wire.User(
+        id=user.id,
+        username=user.username,
+        role=user.role,
+        cameras=list(user.cameras),
+        disabled=user.disabled,
+        must_renew=user.must_renew,
+    )
+
+
+def token_view(token: records.Token, names: Mapping[str, str]) -> wire.Token:
+    return wire.Token(
+        id=token.id,
+        name=token.name,
+        user_id=token.user_id,
+        username=names.get(token.user_id, token.user_id),
+        role=token.role,
+        cameras=list(token.cameras),
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        last_used_at=token.last_used_at,
+    )
+
+
+async def token_views(state: State, tokens: Sequence[records.Token]) -> list[wire.Token]:
+    names = await state.users.names(sorted({token.user_id for token in tokens}))
+    return [token_view(token, names) for token in tokens]
+
+
+async def audit_views(state: State, entries: Sequence[records.AuditEntry]) -> list[wire.AuditEntry]:
+    names = await names_of(state, {id_ for item in entries for id_ in (item.actor, item.subject)})
+    return [
+        wire.AuditEntry(
+            id=entry.id,
+            number=entry.number,
+            at=entry.at,
+            actor_id=entry.actor,
+            actor=names.get(entry.actor, entry.actor),
+            action=entry.action,
+            subject_id=entry.subject,
+            subject=names.get(entry.subject, entry.subject),
+            digest=entry.digest,
+        )
+        for entry in entries
+    ]
+
+
+async def names_of(state: State, ids: Collection[str]) -> dict[str, str]:
+    """The names of those users, devices and tokens that exist, by id."""
+    wanted = sorted(ids)
+    return {
+        **await state.devices.names(wanted),
+        **await state.tokens.names(wanted),
+        **await state.users.names(wanted),
+    }
 
 
 def face_view(face: records.Face) -> wire.Face:
@@ -150,14 +206,17 @@ def detection_view(
     )
 
 
-async def person_views(state: State, persons: Sequence[records.Person]) -> list[wire.Person]:
-    tallies = await state.people.tallies([person.id for person in persons])
+async def person_views(
+    state: State, persons: Sequence[records.Person], scope: Scope
+) -> list[wire.Person]:
+    """Persons, with what the cameras of a scope have seen of them."""
+    tallies = await state.people.tallies([person.id for person in persons], scope)
     now = wire.utc_now()
     return [person_view(person, tallies[person.id], now) for person in persons]
 
 
-async def one_person_view(state: State, person: records.Person) -> wire.Person:
-    (view,) = await person_views(state, [person])
+async def one_person_view(state: State, person: records.Person, scope: Scope) -> wire.Person:
+    (view,) = await person_views(state, [person], scope)
     return view
 
 
@@ -240,8 +299,8 @@ async def change_views(
     state: State, changes: Sequence[records.IdentityChange]
 ) -> list[wire.IdentityChange]:
     persons = await state.people.of_ids(sorted({id_ for item in changes for id_ in item.persons}))
-    actors = sorted({id_ for item in changes for id_ in (item.actor, item.undone_by) if id_})
-    names = {**await state.devices.names(actors), **await state.users.names(actors)}
+    actors = {id_ for item in changes for id_ in (item.actor, item.undone_by) if id_}
+    names = await names_of(state, actors)
     return [_change_view(change, persons, names) for change in changes]
 
 

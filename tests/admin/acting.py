@@ -91,8 +91,8 @@ async def open_person(page: Page, card: Locator) -> str:
     return await heading.inner_text()
 
 
-async def overflow_px(page: Page) -> int:
-    root: int = await page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+async def assert_fits(page: Page) -> None:
+    """Nothing stands out to the right, once the page has taken to its width."""
+    await page.wait_for_function(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
-    return root

@@ -35,6 +35,10 @@ PAGES = [
     "/cameras",
     "/live-camera",
     "/devices",
+    "/search",
+    "/attendance",
+    "/users",
+    "/audit",
 ]
 
 

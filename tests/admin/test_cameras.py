@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from services.api.passwords import hash_password
-from tests.admin.acting import PHONE, assert_picture_loads, overflow_px, sign_in
+from tests.admin.acting import PHONE, assert_fits, assert_picture_loads, sign_in
 from tests.running import RunningSystem
 from usher.client import UsherClient
 from usher.domain.identifiers import new_id
@@ -270,10 +270,10 @@ async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: Run
     )
     await page.set_viewport_size(PHONE)
     dialog = await ask_for_code(page, "Front door")
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
     await dialog.get_by_role("button", name="Close").last.click()
     await expect(dialog).to_be_hidden()
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
 
 
 @asynccontextmanager

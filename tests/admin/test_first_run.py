@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.admin.acting import PHONE, overflow_px, photograph_of, see, upload_photographs
+from tests.admin.acting import PHONE, assert_fits, photograph_of, see, upload_photographs
 from tests.running import RunningSystem, run_system
 
 
@@ -70,4 +70,4 @@ async def test_first_steps_fit_a_phone(page: Page) -> None:
         await page.goto(path)
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await page.wait_for_load_state("networkidle")
-        assert await overflow_px(page) <= 0
+        await assert_fits(page)

@@ -14,8 +14,8 @@ from playwright.async_api import Page, expect
 from tests.admin.acting import (
     PHONE,
     STRANGER,
+    assert_fits,
     assert_picture_loads,
-    overflow_px,
     photograph_of,
     upload_photographs,
 )
@@ -125,7 +125,7 @@ async def test_review_shows_both_pictures_and_fits_a_phone(
     question = page.get_by_role("region", name="Question")
     await assert_picture_loads(question.get_by_role("img", name="Seen at front-door").first)
     await assert_picture_loads(question.get_by_role("img", name="Emma Ellis, added"))
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
 
 
 async def test_drawer_asks_about_the_candidate_and_takes_yes(

@@ -29,8 +29,8 @@ from tests.admin.acting import (
     CLASSIFIED_WITHIN_MS,
     PHONE,
     add_person,
+    assert_fits,
     assert_picture_loads,
-    overflow_px,
     photograph_of,
     sign_in,
     upload_photographs,
@@ -218,7 +218,7 @@ async def test_live_camera_stops_when_asked_and_fits_a_phone(watching: Page) -> 
     page = watching
     await start_camera(page)
     await page.set_viewport_size(PHONE)
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
 
     await page.get_by_role("button", name="Stop the camera").click()
 

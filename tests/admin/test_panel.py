@@ -18,10 +18,10 @@ from tests.admin.acting import (
     SHOWN_WITHIN_MS,
     STRANGER,
     add_person,
+    assert_fits,
     assert_picture_loads,
     card_of,
     open_person,
-    overflow_px,
     photograph_of,
     see,
     see_stranger,
@@ -247,7 +247,7 @@ async def test_page_fits_a_phone(
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     await page.wait_for_load_state("load")
 
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
 
 
 async def test_person_and_drawer_fit_a_phone(
@@ -259,11 +259,11 @@ async def test_person_and_drawer_fit_a_phone(
     await card.click()
     drawer = page.get_by_role("dialog", name="Detection")
     await expect(drawer.get_by_label("Who is this?")).to_be_visible()
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
     await drawer.get_by_role("link", name=STRANGER).click()
 
     await expect(page.get_by_role("heading", name=STRANGER, level=1)).to_be_visible()
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)
 
 
 async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:

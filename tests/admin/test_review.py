@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.admin.acting import PHONE, assert_picture_loads, overflow_px
+from tests.admin.acting import PHONE, assert_fits, assert_picture_loads
 from tests.admin.deciding import (
     MANY,
     Decider,
@@ -202,4 +202,4 @@ async def test_review_of_several_says_what_keys_do_and_fits_a_phone(
 
     await page.set_viewport_size(PHONE)
 
-    assert await overflow_px(page) <= 0
+    await assert_fits(page)

@@ -8,7 +8,18 @@ import pytest
 
 from usher import cli
 
-COMMANDS = ("up", "enrol", "annotate", "doctor", "models", "detect", "api", "classify", "notify")
+COMMANDS = (
+    "up",
+    "enrol",
+    "annotate",
+    "doctor",
+    "models",
+    "audit",
+    "detect",
+    "api",
+    "classify",
+    "notify",
+)
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

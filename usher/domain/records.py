@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
+from usher.domain.scope import EVERYTHING, Scope
 
 Vector = NDArray[np.float32]
 """A face's embedding: float32, shape (128,) for dlib's network."""
@@ -75,6 +76,14 @@ class Role(StrEnum):
     VIEWER = "viewer"
     DEVICE = "device"
     NOTIFIER = "notifier"
+
+
+_RANKS = (Role.VIEWER, Role.MANAGER, Role.ADMIN)
+
+
+def lower_role(one: Role, other: Role) -> Role:
+    """Of two roles of people the one that may less."""
+    return min(one, other, key=_RANKS.index)
 
 
 class CameraState(StrEnum):
@@ -361,9 +370,55 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody who signs in to the panel."""
+    """Somebody who signs in to the panel.
+
+    `cameras` are all that they may see something of; without any they see all. `must_renew` says
+    that the password was given to them, and has to be changed before anything else.
+    """
 
     id: str
     username: str
     role: Role
     password_hash: str = field(repr=False)
+    cameras: tuple[str, ...] = ()
+    disabled: bool = False
+    must_renew: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """An admin sees everything."""
+        return EVERYTHING if self.role is Role.ADMIN else Scope.of(self.cameras)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A key that a user made for a program: it may no more than they may, nor longer.
+
+    `cameras` as of a user.
+    """
+
+    id: str
+    name: str
+    user_id: str
+    role: Role
+    created_at: datetime
+    cameras: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to whom, and when: identifiers all, sealed with the entry before.
+
+    `number` counts from 1; it and the digests are None in entries that are older than the chain.
+    """
+
+    id: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    number: int | None = None
+    previous: str | None = None
+    digest: str | None = None

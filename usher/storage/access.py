@@ -10,9 +10,18 @@ from datetime import datetime, timedelta
 from pymongo.errors import DuplicateKeyError
 
 from usher.domain.errors import Conflict, NotFound
-from usher.domain.records import Device, User
+from usher.domain.records import Device, Role, User
 from usher.storage.database import Database, Session, in_transaction
-from usher.storage.documents import device_from_document, to_document, user_from_document
+from usher.storage.documents import (
+    Document,
+    device_from_document,
+    to_document,
+    user_from_document,
+)
+
+ACCOUNTS = "accounts"
+"""The id of what every change of an account writes to, so that they come one after the other."""
+_ENDS_SESSIONS = frozenset({"role", "cameras", "disabled", "password_hash"})
 
 
 def secret_hash(secret: str) -> str:
@@ -38,6 +47,17 @@ class Users:
         except DuplicateKeyError as error:
             raise Conflict(f"there is a user {user.username!r} already") from error
 
+    async def all(self) -> list[User]:
+        documents = await self._users.find().sort("username", 1).to_list()
+        return [user_from_document(document) for document in documents]
+
+    async def get(self, user_id: str) -> User:
+        """Raises NotFound where there is none."""
+        document = await self._users.find_one({"_id": user_id})
+        if document is None:
+            raise NotFound(f"there is no user {user_id}")
+        return user_from_document(document)
+
     async def by_name(self, username: str) -> User | None:
         document = await self._users.find_one({"username": username})
         return user_from_document(document) if document else None
@@ -61,28 +81,81 @@ class Users:
         )
 
     async def of_session(self, token: str, *, now: datetime) -> tuple[User, str] | None:
-        """The user of a session that has not expired, and its CSRF token."""
+        """The user of a session that has not expired, and its CSRF token; none where disabled."""
         session = await self._sessions.find_one(
             {"_id": secret_hash(token), "expires_at": {"$gt": now}}
         )
         if session is None:
             return None
         document = await self._users.find_one({"_id": session["user_id"]})
-        return (user_from_document(document), session["csrf_token"]) if document else None
+        if document is None or document.get("disabled"):
+            return None
+        return user_from_document(document), session["csrf_token"]
 
     async def close_session(self, token: str) -> None:
         await self._sessions.delete_one({"_id": secret_hash(token)})
 
-    async def change_password(self, user: User, password_hash: str) -> None:
-        """Set a new password and end every session of the user."""
+    async def update(self, user_id: str, changes: Document) -> User:
+        """Change an account; another role, scope or password ends its sessions at once.
+
+        Raises
+        ------
+        NotFound
+            If there is no such user.
+        Conflict
+            If nobody would be left who is an admin, or the name is taken.
+        """
+
+        async def work(session: Session) -> User:
+            await self._one_after_the_other(session)
+            before = await self._users.find_one_and_update(
+                {"_id": user_id}, {"$set": changes}, session=session
+            )
+            if before is None:
+                raise NotFound(f"there is no user {user_id}")
+            await self._check_admins(session)
+            after = {**before, **changes}
+            if any(before.get(name) != after[name] for name in _ENDS_SESSIONS & changes.keys()):
+                await self._sessions.delete_many({"user_id": user_id}, session=session)
+            return user_from_document(after)
+
+        try:
+            return await in_transaction(self._database, work)
+        except DuplicateKeyError as error:
+            raise Conflict(f"there is a user {changes['username']!r} already") from error
+
+    async def delete(self, user_id: str) -> None:
+        """Remove an account with its sessions and tokens.
+
+        Raises
+        ------
+        NotFound
+            If there is no such user.
+        Conflict
+            If nobody would be left who is an admin.
+        """
 
         async def work(session: Session) -> None:
-            await self._users.update_one(
-                {"_id": user.id}, {"$set": {"password_hash": password_hash}}, session=session
-            )
-            await self._sessions.delete_many({"user_id": user.id}, session=session)
+            await self._one_after_the_other(session)
+            result = await self._users.delete_one({"_id": user_id}, session=session)
+            if not result.deleted_count:
+                raise NotFound(f"there is no user {user_id}")
+            await self._check_admins(session)
+            for name in ("sessions", "tokens"):
+                await self._database[name].delete_many({"user_id": user_id}, session=session)
 
         await in_transaction(self._database, work)
+
+    async def _one_after_the_other(self, session: Session) -> None:
+        """Two admins who take each other's role away would both succeed otherwise."""
+        await self._database["settings"].update_one(
+            {"_id": ACCOUNTS}, {"$inc": {"version": 1}}, session=session
+        )
+
+    async def _check_admins(self, session: Session) -> None:
+        able = {"role": Role.ADMIN.value, "disabled": {"$ne": True}}
+        if await self._users.find_one(able, {"_id": 1}, session=session) is None:
+            raise Conflict("this is the last admin: make somebody else one first")
 
 
 class SignInFailures:

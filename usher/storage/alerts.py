@@ -7,6 +7,7 @@ from pymongo import ReturnDocument
 from usher.domain.errors import LeaseLost, NotFound
 from usher.domain.identifiers import new_id
 from usher.domain.records import Alert, AlertStatus
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database
 from usher.storage.documents import alert_from_document
 from usher.storage.leases import FREE, available_in
@@ -32,11 +33,17 @@ class Alerts:
         return alert_from_document(document)
 
     async def page(
-        self, *, status: AlertStatus | None, cursor: str | None, limit: int
+        self,
+        *,
+        status: AlertStatus | None,
+        cursor: str | None,
+        limit: int,
+        scope: Scope = EVERYTHING,
     ) -> tuple[list[Alert], str | None]:
+        """Alerts of those cameras, the newest first."""
         documents, following = await newest_first(
             self._alerts,
-            {"status": status} if status else {},
+            {**({"status": status} if status else {}), **scope.query()},
             by="captured_at",
             cursor=cursor,
             limit=limit,

@@ -11,6 +11,7 @@ from pymongo import ReturnDocument
 
 from usher.domain.errors import NotFound
 from usher.domain.records import Camera, CameraRates, CameraState, SpoolBooks
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database
 from usher.storage.documents import Document, camera_from_document, plain
 
@@ -57,8 +58,9 @@ class Cameras:
             {"_id": camera_id}, {**update, "$setOnInsert": new}, upsert=True
         )
 
-    async def all(self) -> list[Camera]:
-        documents = await self._cameras.find().sort("_id", 1).to_list()
+    async def all(self, scope: Scope = EVERYTHING) -> list[Camera]:
+        """The cameras of a scope that are known."""
+        documents = await self._cameras.find(scope.query("_id")).sort("_id", 1).to_list()
         return [camera_from_document(document) for document in documents]
 
     async def of_ids(self, camera_ids: Sequence[str]) -> dict[str, Camera]:

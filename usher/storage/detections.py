@@ -14,6 +14,7 @@ from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id
 from usher.domain.records import UNFINISHED, Detection, DetectionStatus, Embedding, Track, Vector
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database
 from usher.storage.documents import (
     Document,
@@ -65,7 +66,7 @@ _IN_THE_MAKING: Document = {
 class DetectionFilter:
     """What a list of detections is narrowed to; None leaves a field open.
 
-    `review` leaves those that wait for a person's answer.
+    `review` leaves those that wait for a person's answer, `scope` those of its cameras.
     """
 
     camera_id: str | None = None
@@ -74,10 +75,13 @@ class DetectionFilter:
     review: bool = False
     since: datetime | None = None
     until: datetime | None = None
+    scope: Scope = EVERYTHING
 
     def query(self) -> Document:
-        exact = {"camera_id": self.camera_id, "person_id": self.person_id, "status": self.status}
+        chosen = EVERYTHING if self.camera_id is None else Scope(frozenset({self.camera_id}))
+        exact = {"person_id": self.person_id, "status": self.status}
         query: Document = {name: value for name, value in exact.items() if value is not None}
+        query |= (self.scope & chosen).query()
         if self.review:
             query["candidate_id"] = {"$type": "string"}
         bounds = {"$gte": self.since, "$lt": self.until}
@@ -152,16 +156,17 @@ class Detections:
         )
         return detection_from_document(document) if document else None
 
-    async def get(self, detection_id: str) -> Detection:
-        """Raises NotFound where there is none."""
-        document = await self._detections.find_one({"_id": detection_id})
+    async def get(self, detection_id: str, scope: Scope = EVERYTHING) -> Detection:
+        """Raises NotFound where there is none of those cameras."""
+        document = await self._detections.find_one({"_id": detection_id, **scope.query()})
         if document is None:
             raise NotFound(f"there is no detection {detection_id}")
         return detection_from_document(document)
 
-    async def crop_of(self, detection_id: str) -> str:
-        """The key of its picture. Raises NotFound where there is no such detection."""
-        document = await self._detections.find_one({"_id": detection_id}, {"crop": 1})
+    async def crop_of(self, detection_id: str, scope: Scope = EVERYTHING) -> str:
+        """The key of its picture. Raises NotFound where there is no such detection in a scope."""
+        query = {"_id": detection_id, **scope.query()}
+        document = await self._detections.find_one(query, {"crop": 1})
         if document is None:
             raise NotFound(f"there is no detection {detection_id}")
         return str(document["crop"])
@@ -469,9 +474,19 @@ class Detections:
         async for document in found.sort(_CAPTURE).batch_size(_BATCH):
             yield _sighting(document)
 
-    async def in_review(self) -> int:
+    async def check_within(self, detection_ids: Sequence[str], scope: Scope) -> None:
+        """Raises NotFound where one exists that is not of those cameras."""
+        if scope.cameras is None:
+            return
+        beyond = {"_id": {"$in": list(detection_ids)}, "camera_id": {"$nin": sorted(scope.cameras)}}
+        found = await self._detections.find_one(beyond, {"_id": 1})
+        if found is not None:
+            raise NotFound(f"there is no detection {found['_id']}")
+
+    async def in_review(self, scope: Scope = EVERYTHING) -> int:
         """How many wait for a person to say whether they show their candidate."""
-        return await self._detections.count_documents({"candidate_id": {"$type": "string"}})
+        waiting = {"candidate_id": {"$type": "string"}, **scope.query()}
+        return await self._detections.count_documents(waiting)
 
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})

@@ -18,6 +18,7 @@ from usher.domain.geometry import Box
 from usher.domain.records import (
     Alert,
     AlertStatus,
+    AuditEntry,
     Camera,
     CameraRates,
     CameraState,
@@ -35,6 +36,7 @@ from usher.domain.records import (
     PersonKind,
     Role,
     SpoolBooks,
+    Token,
     User,
     Vector,
     Visit,
@@ -44,6 +46,7 @@ Document = dict[str, Any]
 Record = TypeVar(
     "Record",
     Alert,
+    AuditEntry,
     Camera,
     Detection,
     Device,
@@ -51,6 +54,7 @@ Record = TypeVar(
     IdentityChange,
     PairingCode,
     Person,
+    Token,
     User,
     Visit,
 )
@@ -152,7 +156,15 @@ def pairing_code_from_document(document: Document) -> PairingCode:
 
 
 def user_from_document(document: Document) -> User:
-    return _record(User, document, role=Role)
+    return _record(User, document, role=Role, cameras=tuple)
+
+
+def token_from_document(document: Document) -> Token:
+    return _record(Token, document, role=Role, cameras=tuple)
+
+
+def audit_entry_from_document(document: Document) -> AuditEntry:
+    return _record(AuditEntry, document)
 
 
 def _record(kind: type[Record], document: Document, /, **convert: Any) -> Record:

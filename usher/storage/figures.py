@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from usher.domain.records import UNFINISHED, AlertStatus, DetectionStatus
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database
 from usher.storage.documents import Document
 
@@ -26,19 +27,27 @@ class Figures:
     oldest_unfinished_at: datetime | None
 
 
-async def figures(database: Database, *, since: datetime | None) -> Figures:
-    """Count detections received, people seen and alerts sent since a moment, or ever."""
-    sent = {"status": AlertStatus.SENT, **_from("sent_at", since)}
+async def figures(
+    database: Database, *, since: datetime | None, scope: Scope = EVERYTHING
+) -> Figures:
+    """Count detections received, people seen and alerts sent since a moment, or ever.
+
+    Of a scope that is not everything, new persons are those whom its cameras have seen.
+    """
+    theirs = scope.query()
+    received = {**_from("received_at", since), **theirs}
+    sent = {"status": AlertStatus.SENT, **_from("sent_at", since), **theirs}
+    unfinished = {**_UNFINISHED, **theirs}
     by_status, persons, new_persons, alerts_sent = await gather(
-        _by_status(database, since),
-        _distinct_persons(database, since),
-        _new_persons(database, since),
+        _by_status(database, received),
+        _distinct_persons(database, received),
+        _new_persons(database, since, scope),
         database["alerts"].count_documents(sent),
     )
     queue, alerts_unsent, oldest = await gather(
-        database["detections"].count_documents(_UNFINISHED),
-        database["alerts"].count_documents({"status": AlertStatus.PENDING}),
-        _oldest_unfinished_at(database),
+        database["detections"].count_documents(unfinished),
+        database["alerts"].count_documents({"status": AlertStatus.PENDING, **theirs}),
+        _oldest_at(database, unfinished),
     )
     return Figures(
         by_status=by_status,
@@ -51,35 +60,51 @@ async def figures(database: Database, *, since: datetime | None) -> Figures:
     )
 
 
-async def _by_status(database: Database, since: datetime | None) -> dict[DetectionStatus, int]:
+async def _by_status(database: Database, received: Document) -> dict[DetectionStatus, int]:
     """Counted one by one: an index holds each status together."""
-    detections, received = database["detections"], _from("received_at", since)
+    detections = database["detections"]
     counts = await gather(
         *(detections.count_documents({"status": one, **received}) for one in DetectionStatus)
     )
     return {one: count for one, count in zip(DetectionStatus, counts, strict=True) if count}
 
 
-async def _oldest_unfinished_at(database: Database) -> datetime | None:
+async def _oldest_at(database: Database, unfinished: Document) -> datetime | None:
     oldest = await database["detections"].find_one(
-        _UNFINISHED, {"received_at": 1}, sort=[("received_at", 1)]
+        unfinished, {"received_at": 1}, sort=[("received_at", 1)]
     )
     return oldest["received_at"] if oldest else None
 
 
-async def _distinct_persons(database: Database, since: datetime | None) -> int:
-    somebody: Document = {"person_id": {"$gt": ""}, **_from("received_at", since)}
-    rows = await database["detections"].aggregate(
-        [{"$match": somebody}, {"$group": {"_id": "$person_id"}}, {"$count": "n"}]
-    )
-    found = await rows.to_list()
-    return int(found[0]["n"]) if found else 0
+async def _distinct_persons(database: Database, received: Document) -> int:
+    return await _counted(database, _seen_persons(received))
 
 
-async def _new_persons(database: Database, since: datetime | None) -> int:
+async def _new_persons(database: Database, since: datetime | None, scope: Scope) -> int:
     """Ever: by the identifiers, which are text; counting without a question reads all documents."""
     created = _from("created_at", since) or {"_id": {"$gt": ""}}
-    return await database["persons"].count_documents(created)
+    if scope.cameras is None:
+        return await database["persons"].count_documents(created)
+    new: Document = {
+        "from": "persons",
+        "localField": "_id",
+        "foreignField": "_id",
+        "pipeline": [{"$match": created}, {"$project": {"_id": 1}}],
+        "as": "new",
+    }
+    seen = _seen_persons({**_from("received_at", since), **scope.query()})
+    return await _counted(database, [*seen, {"$lookup": new}, {"$match": {"new": {"$ne": []}}}])
+
+
+def _seen_persons(received: Document) -> list[Document]:
+    """The stages over detections that give each person once."""
+    return [{"$match": {"person_id": {"$gt": ""}, **received}}, {"$group": {"_id": "$person_id"}}]
+
+
+async def _counted(database: Database, stages: list[Document]) -> int:
+    rows = await database["detections"].aggregate([*stages, {"$count": "n"}])
+    found = await rows.to_list()
+    return int(found[0]["n"]) if found else 0
 
 
 def _from(name: str, since: datetime | None) -> Document:

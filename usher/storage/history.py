@@ -38,6 +38,13 @@ class History:
         )
         return [identity_change_from_document(document) for document in documents], following
 
+    async def get(self, change_id: str) -> IdentityChange:
+        """Raises NotFound where there is none."""
+        change = await self._changes.find_one({"_id": change_id})
+        if change is None:
+            raise NotFound(f"there is no change {change_id}")
+        return identity_change_from_document(change)
+
     async def undo(self, change_id: str, *, actor: str) -> IdentityChange:
         """Put back what a change touched; what came after it and does not conflict stays.
 

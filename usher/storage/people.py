@@ -9,6 +9,7 @@ from datetime import datetime
 
 from usher.domain.errors import NotFound
 from usher.domain.records import Face, Person, PersonKind
+from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database, Session
 from usher.storage.documents import Document, face_from_document, person_from_document
 from usher.storage.paging import newest_first
@@ -89,12 +90,25 @@ class People:
         """Every class that somebody is of, by name."""
         return sorted(await self._persons.distinct("class_name", {"class_name": _A_TEXT}))
 
-    async def tallies(self, person_ids: Sequence[str]) -> dict[str, Tally]:
-        """What is known of each of those persons from their faces and detections."""
+    async def seen(self, person_ids: Collection[str], scope: Scope) -> tuple[bool, bool]:
+        """Whether any of those persons was seen by cameras of the scope, and by any other."""
+        theirs = {"person_id": {"$in": sorted(person_ids)}}
+        within = await self._detections.find_one({**theirs, **scope.query()}, {"_id": 1})
+        if scope.cameras is None:
+            return within is not None, False
+        beyond = {**theirs, "camera_id": {"$nin": sorted(scope.cameras)}}
+        elsewhere = await self._detections.find_one(beyond, {"_id": 1})
+        return within is not None, elsewhere is not None
+
+    async def tallies(
+        self, person_ids: Sequence[str], scope: Scope = EVERYTHING
+    ) -> dict[str, Tally]:
+        """What is known of each of those persons from their faces and detections in a scope."""
         of_them = {"$match": {"person_id": {"$in": list(person_ids)}}}
         faces = await self._faces.aggregate(
             [
                 of_them,
+                *_faces_within(scope),
                 {"$sort": {"created_at": 1, "_id": 1}},
                 {"$group": {"_id": "$person_id", "n": {"$sum": 1}, "first": {"$first": "$_id"}}},
             ]
@@ -102,7 +116,7 @@ class People:
         by_face = {row["_id"]: row async for row in faces}
         seen = await self._detections.aggregate(
             [
-                of_them,
+                {"$match": {**of_them["$match"], **scope.query()}},
                 {
                     "$group": {
                         "_id": "$person_id",
@@ -118,20 +132,41 @@ class People:
             for person_id in person_ids
         }
 
-    async def face(self, person_id: str, face_id: str) -> Face:
-        """Raises NotFound where that person has no such face."""
-        document = await self._faces.find_one({"_id": face_id, "person_id": person_id})
-        if document is None:
+    async def face(self, person_id: str, face_id: str, scope: Scope = EVERYTHING) -> Face:
+        """Raises NotFound where that person has no such face in a scope."""
+        query = {"_id": face_id, "person_id": person_id}
+        found = await self._faces.aggregate([{"$match": query}, *_faces_within(scope)])
+        documents = await found.to_list()
+        if not documents:
             raise NotFound(f"person {person_id} has no face {face_id}")
-        return face_from_document(document)
+        return face_from_document(documents[0])
 
-    async def faces_of(self, person_id: str) -> list[Face]:
-        found = self._faces.find({"person_id": person_id}).sort([("created_at", 1), ("_id", 1)])
+    async def faces_of(self, person_id: str, scope: Scope = EVERYTHING) -> list[Face]:
+        """The references of a person: enrolled ones, and those that cameras of the scope saw."""
+        by_age = {"$sort": {"created_at": 1, "_id": 1}}
+        found = await self._faces.aggregate(
+            [{"$match": {"person_id": person_id}}, *_faces_within(scope), by_age]
+        )
         return [face_from_document(document) for document in await found.to_list()]
 
     async def crops_in_use(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that some face holds."""
         return set(await self._faces.distinct("crop", {"crop": {"$in": list(keys)}}))
+
+
+def _faces_within(scope: Scope) -> list[Document]:
+    """Leaves out the references that a camera beyond the scope saw."""
+    if scope.cameras is None:
+        return []
+    seen: Document = {
+        "from": "detections",
+        "localField": "detection_id",
+        "foreignField": "_id",
+        "pipeline": [{"$project": {"camera_id": 1}}],
+        "as": "seen",
+    }
+    enrolled = {"origin": "enrolment"}
+    return [{"$lookup": seen}, {"$match": {"$or": [enrolled, scope.query("seen.camera_id")]}}]
 
 
 def _tally(faces: Document, detections: Document) -> Tally:

@@ -8,6 +8,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from usher.domain.errors import ConfigurationError
+from usher.storage.access import ACCOUNTS
 from usher.storage.database import Collection, Database
 from usher.storage.documents import Document
 from usher.storage.leases import ASSIGN, AT_ONCE
@@ -32,6 +33,7 @@ COLLECTIONS = (
     "sign_in_failures",
     "devices",
     "pairing_codes",
+    "tokens",
     "audit",
     "settings",
     "leases",
@@ -92,6 +94,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("visit_id", ASCENDING)], unique=True),
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("sent_at", ASCENDING)]),
     ],
@@ -117,7 +120,22 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         # Some minutes longer than they can be used: whoever made one reads what became of it.
         IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=600),
     ],
-    "audit": [IndexModel([("at", DESCENDING)])],
+    "tokens": [
+        IndexModel([("key_hash", ASCENDING)], unique=True),
+        IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("user_id", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)]),
+    ],
+    "audit": [
+        IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("actor", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        # One entry follows another: of two that are written at once, one is refused.
+        IndexModel(
+            [("number", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"number": {"$type": "number"}},
+        ),
+    ],
     "identity_changes": [
         IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("persons", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
@@ -150,6 +168,7 @@ async def prepare(database: Database) -> None:
     for name, indexes in _INDEXES.items():
         await database[name].create_indexes(indexes)
     await _ensure(database["settings"], {"_id": "gallery", "version": 0})
+    await _ensure(database["settings"], {"_id": ACCOUNTS, "version": 0})
     unheld = {"owner": None, "token": 0, "available_at": AT_ONCE}
     await _ensure(database["leases"], {"_id": ASSIGN, **unheld})
 

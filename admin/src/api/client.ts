@@ -35,6 +35,7 @@ export type AttendanceFilter = {
   class?: string;
 };
 export type AlertFilter = { status?: T.AlertStatus };
+export type AuditFilter = { actor?: string; action?: string; from?: string; to?: string };
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 type Parameters = Record<string, string | boolean | undefined>;
@@ -214,6 +215,25 @@ export const createPairingCode = (name: string) =>
 export const getPairingCode = (id: string) => get<T.PairingCode>(`/pairing-codes/${segment(id)}`);
 
 export const getStats = (since: string) => get<T.Stats>("/stats", { since });
+
+// ---- Users, tokens, audit ----
+
+export const listUsers = (cursor?: string) => get<T.Page<T.User>>("/users", { cursor });
+export const createUser = (user: T.UserCreate) => send<T.UserCreated>("POST", "/users", user);
+export const updateUser = (id: string, update: T.UserUpdate) =>
+  send<T.User>("PATCH", `/users/${segment(id)}`, update);
+/** Gives somebody a new password, which comes back this once. */
+export const resetPassword = (id: string) =>
+  send<T.UserCreated>("POST", `/users/${segment(id)}/password`);
+export const removeUser = (id: string) => send<void>("DELETE", `/users/${segment(id)}`);
+
+export const listTokens = (cursor?: string) => get<T.Page<T.Token>>("/tokens", { cursor });
+export const createToken = (token: T.TokenCreate) => send<T.TokenCreated>("POST", "/tokens", token);
+export const removeToken = (id: string) => send<void>("DELETE", `/tokens/${segment(id)}`);
+
+export const listAudit = (filter: AuditFilter, cursor?: string) =>
+  get<T.Page<T.AuditEntry>>("/audit", { ...filter, cursor });
+export const checkAudit = () => get<T.AuditVerdict>("/audit/chain");
 
 // ---- Events ----
 

@@ -226,7 +226,19 @@ export function useMay(...roles: Role[]): boolean {
   return role !== undefined && roles.includes(role);
 }
 
+/** Whether whoever is signed in has all cameras. */
+export function useHasAllCameras(): boolean {
+  return useSession().data?.user.cameras?.length === 0;
+}
+
 export const useDevices = () => usePages(["devices"], client.listDevices);
+
+export const useUsers = () => usePages(["users"], client.listUsers);
+
+export const useTokens = () => usePages(["tokens"], client.listTokens);
+
+export const useAudit = (filter: client.AuditFilter) =>
+  usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));
 
 export const useStats = (since: string) =>
   useQuery({

@@ -25,7 +25,55 @@ export type Problem = {
 
 export type Credentials = { username: string; password: string };
 export type PasswordChange = { current_password: string; new_password: string };
-export type User = { id: string; username: string; role: Role };
+export type PersonRole = "admin" | "manager" | "viewer";
+export type User = {
+  id: string;
+  username: string;
+  role: Role;
+  cameras?: string[];
+  disabled?: boolean;
+  must_renew?: boolean;
+};
+export type UserCreate = { username: string; role: PersonRole; cameras: string[] };
+export type UserUpdate = Partial<UserCreate> & { disabled?: boolean };
+export type UserCreated = User & { password: string };
+
+export type TokenCreate = {
+  name: string;
+  role: PersonRole;
+  cameras: string[];
+  expires_at?: string | null;
+};
+export type Token = {
+  id: string;
+  name: string;
+  user_id: string;
+  username: string;
+  role: Role;
+  cameras: string[];
+  created_at: string;
+  expires_at?: string | null;
+  last_used_at?: string | null;
+};
+export type TokenCreated = Token & { key: string };
+
+export type AuditEntry = {
+  id: string;
+  number?: number | null;
+  at: string;
+  actor_id: string;
+  actor: string;
+  action: string;
+  subject_id: string;
+  subject: string;
+  digest?: string | null;
+};
+export type AuditVerdict = {
+  intact: boolean;
+  entries: number;
+  broken_at?: number | null;
+  digest: string;
+};
 export type Session = { user: User; csrf_token: string };
 
 export type DeviceCreate = { name: string; role?: "device" | "notifier" };

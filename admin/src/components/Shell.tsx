@@ -7,8 +7,10 @@ import {
   IconDeviceCctv,
   IconFaceId,
   IconFingerprint,
+  IconHistory,
   IconKey,
   IconLivePhoto,
+  IconUserCog,
   IconUserQuestion,
   IconUsers,
 } from "@tabler/icons-react";
@@ -38,6 +40,12 @@ const SECTIONS = [
   { to: "/devices", label: "Devices", Icon: IconKey },
 ];
 
+/** What is for admins alone. */
+const ADMIN_SECTIONS = [
+  { to: "/users", label: "Users", Icon: IconUserCog },
+  { to: "/audit", label: "Audit", Icon: IconHistory },
+];
+
 /** What waits for somebody, beside the section where it waits. */
 const COUNTS: Record<string, ReactNode> = {
   "/review": <ReviewCount />,
@@ -50,6 +58,7 @@ export function Shell({ user }: { user: User }) {
   const { pathname } = useLocation();
   const navigation = useNavigationType();
   const [opened, { toggle, close }] = useDisclosure();
+  const sections = user.role === "admin" ? [...SECTIONS, ...ADMIN_SECTIONS] : SECTIONS;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes
   useEffect(() => {
@@ -87,7 +96,7 @@ export function Shell({ user }: { user: User }) {
           <Logo />
         </Group>
         <AppShell.Section grow component="nav" aria-label="Main">
-          {SECTIONS.map(({ to, label, Icon }) => {
+          {sections.map(({ to, label, Icon }) => {
             const active = to === "/" ? pathname === to : pathname.startsWith(to);
             return (
               <NavLink

@@ -27,7 +27,7 @@ import {
 import { type FormEvent, useState } from "react";
 import { useNavigate, useParams } from "react-router";
 import { deletePerson, personExport, stopIgnoring, updatePerson } from "../api/client";
-import { useChange, useClasses, useMay, usePerson } from "../api/queries";
+import { useChange, useClasses, useHasAllCameras, useMay, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Failure } from "../components/Failure";
@@ -163,7 +163,8 @@ function Actions({ person }: { person: Person }) {
   const [merging, merge] = useDisclosure();
   const [deleting, remove] = useDisclosure();
   const ignored = person.kind === "ignored";
-  const mayExport = useMay("admin", "manager");
+  const isManager = useMay("admin", "manager");
+  const mayExport = useHasAllCameras() && isManager;
 
   function toggleIgnored() {
     change.run(

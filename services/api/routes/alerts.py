@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from services.api.dependencies import READERS, SENDERS, Api, Cursor, Limit
+from services.api.dependencies import SENDERS, Api, Cursor, Limit, Reader
 from services.api.views import alert_views
 from usher import wire
 from usher.domain.records import AlertStatus
@@ -12,12 +12,18 @@ from usher.domain.records import AlertStatus
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 
-@router.get("", dependencies=[Depends(READERS)])
+@router.get("")
 async def page(
-    state: Api, status: AlertStatus | None = None, cursor: Cursor = None, limit: Limit = 50
+    principal: Reader,
+    state: Api,
+    status: AlertStatus | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> wire.Page[wire.Alert]:
-    """The newest alerts first."""
-    found, following = await state.alerts.page(status=status, cursor=cursor, limit=limit)
+    """The newest alerts first, of the cameras that one may see."""
+    found, following = await state.alerts.page(
+        status=status, cursor=cursor, limit=limit, scope=principal.scope
+    )
     return wire.Page(items=await alert_views(state, found), next_cursor=following)
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.api.dependencies import SIGNED_IN, Api
+from services.api.dependencies import SIGNED_IN, Api, Principal
 from services.api.views import camera_set, presence_view
 from usher import wire
 from usher.domain.errors import InvalidInput
@@ -27,12 +27,12 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @router.get(
     "",
-    dependencies=[Depends(SIGNED_IN)],
     response_model=wire.Attendance,
     responses={200: {"content": {_CSV: {"schema": {"type": "string"}}}}},
 )
 async def attendance(
     request: Request,
+    principal: Annotated[Principal, Depends(SIGNED_IN)],
     state: Api,
     first: Annotated[date, Query(alias="from", description="The first day.")],
     last: Annotated[date, Query(alias="to", description="The last day, included.")],
@@ -47,14 +47,14 @@ async def attendance(
         Query(alias="format", description="Left out: as the header `Accept` says."),
     ] = None,
 ) -> wire.Attendance | Response:
-    """Who was there on which day: first and last seen, by day and name."""
+    """Who was there on which day: first and last seen by the cameras that one may see."""
     days = Days(
         first=first,
         last=last,
         zone=_zone(zone),
         kind=kind,
         class_name=class_name.strip().lower() if class_name else None,
-        camera_ids=camera_set(camera_id),
+        camera_ids=camera_set(camera_id, principal.scope),
     )
     items = [presence_view(one) for one in await state.stays.attendance(days)]
     if format_ == "csv" or (format_ is None and _prefers_csv(request)):

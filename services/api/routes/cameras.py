@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from services.api.dependencies import MANAGERS, READERS, REPORTERS, Api, Principal
+from services.api.dependencies import REPORTERS, Api, Manager, Principal, Reader
 from services.api.forms import FILE, form_with, json_of
+from services.api.scoping import check_camera
 from services.api.state import State
 from services.api.uploads import read_report
 from services.api.views import camera_view, rates_of, spool_of
@@ -27,34 +28,35 @@ FRAME_MAX_PIXELS = 2_100_000
 _FRAME_QUALITY = 80
 
 
-@router.get("", dependencies=[Depends(READERS)])
-async def cameras(state: Api) -> wire.Page[wire.Camera]:
-    """Every camera that ever saw a face, or that a device reported."""
+@router.get("")
+async def cameras(principal: Reader, state: Api) -> wire.Page[wire.Camera]:
+    """Every camera that ever saw a face, or that a device reported, of those that one may see."""
     now = utc_now()
-    return wire.Page(items=[camera_view(camera, now) for camera in await state.cameras.all()])
+    found = await state.cameras.all(principal.scope)
+    return wire.Page(items=[camera_view(camera, now) for camera in found])
 
 
 @router.patch("/{camera_id}")
 async def update_camera(
     camera_id: str,
     body: wire.CameraUpdate,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Camera:
     """Name a camera, and say who hears of its alerts."""
+    check_camera(camera_id, principal)
     camera = await state.cameras.update(camera_id, body.model_dump(exclude_none=True))
     await state.audit.add(principal.id, "camera.update", camera_id, now=utc_now())
     return camera_view(camera, utc_now())
 
 
 @router.delete("/{camera_id}", status_code=204)
-async def delete_camera(
-    camera_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
-) -> None:
+async def delete_camera(camera_id: str, principal: Manager, state: Api) -> None:
     """Forget a camera that is there no more, with its last picture. Its detections stay.
 
     One that still sees faces or is reported comes back.
     """
+    check_camera(camera_id, principal)
     await state.cameras.delete(camera_id)
     state.sightings.forget(camera_id)
     await asyncio.to_thread(state.frames.delete, camera_id)
@@ -89,9 +91,10 @@ async def report(
     await state.cameras.report(camera_id, given)
 
 
-@router.get("/{camera_id}/frame", dependencies=[Depends(READERS)], response_class=Response)
-async def frame(camera_id: str, state: Api) -> Response:
+@router.get("/{camera_id}/frame", response_class=Response)
+async def frame(camera_id: str, principal: Reader, state: Api) -> Response:
     """A camera's last picture, JPEG."""
+    check_camera(camera_id, principal)
     jpeg = await asyncio.to_thread(state.frames.get, camera_id)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 

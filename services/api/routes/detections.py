@@ -9,9 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
-from services.api.dependencies import MANAGERS, READERS, UPLOADERS, Api, Cursor, Limit, Principal
+from services.api.dependencies import UPLOADERS, Api, Cursor, Limit, Manager, Principal, Reader
 from services.api.forms import FILE, form_with, json_of
 from services.api.limits import CROP_MAX_BYTES
+from services.api.scoping import check_camera
 from services.api.state import State
 from services.api.thumbnails import PictureSize, thumbnail
 from services.api.uploads import Upload, read_upload
@@ -60,7 +61,7 @@ async def upload(
 ) -> wire.DetectionAccepted:
     """Store a face's picture. The answer comes when picture and record are safe."""
     form = await read_upload(request, max_bytes=CROP_MAX_BYTES, with_metadata=True)
-    detection = await _prepared(state, form, principal.id, idempotency_key)
+    detection = await _prepared(state, form, principal, idempotency_key)
     is_new = await state.detections.insert(detection)
     if not is_new:
         detection = await _stored_before(state, detection)
@@ -70,8 +71,9 @@ async def upload(
     return wire.DetectionAccepted(id=detection.id, status=detection.status)
 
 
-@router.get("", dependencies=[Depends(READERS)])
+@router.get("")
 async def page(
+    principal: Reader,
     state: Api,
     camera_id: str | None = None,
     person_id: str | None = None,
@@ -90,23 +92,29 @@ async def page(
         review=review,
         since=since,
         until=until,
+        scope=principal.scope,
     )
     found, following = await state.detections.page(selection, cursor=cursor, limit=limit)
     return wire.Page(items=await detection_views(state, found), next_cursor=following)
 
 
-@router.get("/{detection_id}", dependencies=[Depends(READERS)])
-async def one(detection_id: str, state: Api) -> wire.Detection:
+@router.get("/{detection_id}")
+async def one(detection_id: str, principal: Reader, state: Api) -> wire.Detection:
     """One detection."""
-    return await one_detection_view(state, await state.detections.get(detection_id))
+    found = await state.detections.get(detection_id, principal.scope)
+    return await one_detection_view(state, found)
 
 
-@router.get("/{detection_id}/image", dependencies=[Depends(READERS)], response_class=Response)
+@router.get("/{detection_id}/image", response_class=Response)
 async def image(
-    detection_id: str, request: Request, state: Api, size: PictureSize | None = None
+    detection_id: str,
+    request: Request,
+    principal: Reader,
+    state: Api,
+    size: PictureSize | None = None,
 ) -> Response:
     """The detection's picture, JPEG; with `size` made small, for lists."""
-    crop = await state.detections.crop_of(detection_id)
+    crop = await state.detections.crop_of(detection_id, principal.scope)
     return await picture(crop, request, state, size)
 
 
@@ -114,10 +122,11 @@ async def image(
 async def assign(
     detection_id: str,
     assignment: wire.Assignment,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Detection:
     """Correct who a detection shows: this person, somebody new, or no face at all."""
+    await state.detections.get(detection_id, principal.scope)
     if assignment.new_person:
         corrected = await state.corrections.correct_to_new(detection_id, actor=principal.id)
     else:
@@ -132,20 +141,24 @@ async def assign(
 async def reject(
     detection_id: str,
     rejection: wire.Rejection,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Detection:
     """Say whom a detection does not show, of those whom Usher takes it for. It is remembered."""
+    await state.detections.get(detection_id, principal.scope)
     rejected = await state.corrections.reject(detection_id, rejection.person_id, actor=principal.id)
     action = f"detection.reject:{rejection.person_id}"
     await state.audit.add(principal.id, action, detection_id, now=utc_now())
     return await one_detection_view(state, rejected)
 
 
-@router.post("/{detection_id}/retry", dependencies=[Depends(MANAGERS)])
-async def retry(detection_id: str, state: Api) -> wire.Detection:
+@router.post("/{detection_id}/retry")
+async def retry(detection_id: str, principal: Manager, state: Api) -> wire.Detection:
     """Try a detection again that has failed."""
-    return await one_detection_view(state, await state.detections.retry(detection_id))
+    await state.detections.get(detection_id, principal.scope)
+    retried = await state.detections.retry(detection_id)
+    await state.audit.add(principal.id, "detection.retry", detection_id, now=utc_now())
+    return await one_detection_view(state, retried)
 
 
 async def picture(
@@ -173,15 +186,18 @@ def _knows(request: Request, tag: str) -> bool:
     return "*" in named or tag in [each.removeprefix("W/") for each in named]
 
 
-async def _prepared(state: State, form: Upload, device_id: str, idempotency_key: str) -> Detection:
+async def _prepared(
+    state: State, form: Upload, principal: Principal, idempotency_key: str
+) -> Detection:
     """A valid upload as a record; its crop is on disk before anybody can read of it."""
     metadata = _metadata(form)
+    check_camera(metadata.camera_id, principal)
     crop, box = await asyncio.to_thread(_keep, form.image, metadata, state)
     frame = metadata.frame
     return Detection(
         id=new_id(),
         camera_id=metadata.camera_id,
-        device_id=device_id,
+        device_id=principal.id,
         idempotency_key=idempotency_key,
         content_sha256=_digest(form),
         captured_at=milliseconds(metadata.captured_at),

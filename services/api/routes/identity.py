@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from services.api.dependencies import MANAGERS, READERS, Api, Cursor, Limit, Principal
+from services.api.scoping import check_own
 from services.api.views import change_views, one_change_view
 from usher import wire
 from usher.wire import utc_now
@@ -27,7 +28,11 @@ async def changes(
 async def undo(
     body: wire.Undo, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
 ) -> wire.IdentityChange:
-    """Take a change back. Later changes of the same people have to be taken back first."""
+    """Take a change back. Of those that others made only what concerns nobody whom cameras saw that
+    one may not see. Later changes of the same people have to be taken back first."""
+    change = await state.history.get(body.change_id)
+    if change.actor != principal.id:
+        await check_own(state, change.persons, principal)
     undone = await state.history.undo(body.change_id, actor=principal.id)
     await state.audit.add(principal.id, "identity.undo", undone.id, now=utc_now())
     return await one_change_view(state, undone)

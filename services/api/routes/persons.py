@@ -12,19 +12,21 @@ from fastapi.responses import StreamingResponse
 
 from services.api.dependencies import (
     ANSWERERS,
-    MANAGERS,
     READERS,
     Api,
     Cursor,
     Limit,
+    Manager,
     OptionalKey,
     Principal,
+    Reader,
 )
 from services.api.exports import chunks, export_person
 from services.api.forms import PHOTO
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO_MAX_PIXELS
+from services.api.scoping import check_everything, check_own, check_seen
 from services.api.state import State
 from services.api.thumbnails import PictureSize
 from services.api.uploads import read_upload
@@ -49,8 +51,9 @@ _MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until"})
 _TEXT = r"^[^\x00]*$"
 
 
-@router.get("", dependencies=[Depends(READERS)])
+@router.get("")
 async def page(
+    principal: Reader,
     state: Api,
     kind: PersonKind | None = None,
     text: Annotated[str | None, Query(alias="q", max_length=120, pattern=_TEXT)] = None,
@@ -66,7 +69,7 @@ async def page(
         cursor=cursor,
         limit=limit,
     )
-    return wire.Page(items=await person_views(state, found), next_cursor=following)
+    return wire.Page(items=await person_views(state, found, principal.scope), next_cursor=following)
 
 
 @router.post(
@@ -77,7 +80,7 @@ async def page(
 async def create(
     body: wire.PersonCreate,
     response: Response,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
     key: OptionalKey = None,
 ) -> wire.Person:
@@ -85,7 +88,7 @@ async def create(
     once = _once(principal, "person.create", key, body.model_dump_json().encode())
     if once and (made := await state.repetitions.made_by(once)):
         response.status_code = 200
-        return await one(made, state)
+        return await one(made, principal, state)
     person = Person(
         id=new_person_id(),
         kind=PersonKind.KNOWN,
@@ -96,7 +99,7 @@ async def create(
     )
     await state.registry.create_person(person, once=once)
     await state.audit.add(principal.id, "person.create", person.id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
 @router.get("/classes", dependencies=[Depends(READERS)])
@@ -105,10 +108,10 @@ async def classes(state: Api) -> wire.Page[str]:
     return wire.Page(items=await state.people.classes())
 
 
-@router.get("/{person_id}", dependencies=[Depends(READERS)])
-async def one(person_id: str, state: Api) -> wire.Person:
+@router.get("/{person_id}")
+async def one(person_id: str, principal: Reader, state: Api) -> wire.Person:
     """One person."""
-    return await one_person_view(state, await state.people.get(person_id))
+    return await one_person_view(state, await state.people.get(person_id), principal.scope)
 
 
 @router.patch("/{person_id}")
@@ -120,19 +123,19 @@ async def update(
 ) -> wire.Person:
     """Rename, ignore, annotate, classify. Naming a stranger makes them known."""
     changes = _changes(body, await state.people.get(person_id))
+    await check_seen(state, [person_id], principal)
     if not changes:
-        return await one(person_id, state)
+        return await one(person_id, principal, state)
     person = await state.registry.update_person(person_id, changes, actor=principal.id)
     action = f"person.update:{','.join(sorted(changes))}"
     await state.audit.add(principal.id, action, person_id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
 @router.delete("/{person_id}")
-async def delete(
-    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
-) -> wire.DeletionReceipt:
+async def delete(person_id: str, principal: Manager, state: Api) -> wire.DeletionReceipt:
     """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
+    await check_own(state, [person_id], principal)
     removal = await state.registry.delete_person(person_id)
     for crop in removal.crops:
         await asyncio.to_thread(state.crops.delete, crop)
@@ -151,36 +154,39 @@ async def delete(
 async def merge(
     person_id: str,
     body: wire.Merge,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Person:
     """Fold other persons into this one: their faces, detections, visits and alerts."""
+    await check_own(state, body.person_ids, principal)
+    await check_seen(state, [person_id], principal)
     person = await state.corrections.merge(person_id, body.person_ids, actor=principal.id)
     for other in body.person_ids:
         await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
-    return await one_person_view(state, person)
+    return await one_person_view(state, person, principal.scope)
 
 
 @router.post("/{person_id}/split")
 async def split(
     person_id: str,
     body: wire.Split,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Person:
     """Give some of this person's detections to another one, or to a new stranger; who that is."""
+    await state.detections.check_within(body.detection_ids, principal.scope)
     target = await state.corrections.split(
         person_id, body.detection_ids, body.into, actor=principal.id
     )
     await state.audit.add(principal.id, f"person.split:{target.id}", person_id, now=utc_now())
-    return await one_person_view(state, target)
+    return await one_person_view(state, target, principal.scope)
 
 
-@router.get("/{person_id}/faces", dependencies=[Depends(READERS)])
-async def faces(person_id: str, state: Api) -> wire.Page[wire.Face]:
-    """What a person is recognised by."""
+@router.get("/{person_id}/faces")
+async def faces(person_id: str, principal: Reader, state: Api) -> wire.Page[wire.Face]:
+    """What a person is recognised by, without what other cameras saw than those one may see."""
     await state.people.get(person_id)
-    found = await state.people.faces_of(person_id)
+    found = await state.people.faces_of(person_id, principal.scope)
     return wire.Page(items=[face_view(face) for face in found])
 
 
@@ -194,12 +200,13 @@ async def enrol(
     person_id: str,
     request: Request,
     response: Response,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
     key: OptionalKey = None,
 ) -> wire.Face:
     """Add a photograph of one face. Only the face's surroundings are kept."""
     await state.people.get(person_id)
+    await check_seen(state, [person_id], principal)
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     once = _once(principal, f"face.enrol:{person_id}", key, form.image)
     if once and (made := await state.repetitions.made_by(once)):
@@ -228,10 +235,12 @@ async def enrol(
 async def remove_face(
     person_id: str,
     face_id: str,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
 ) -> None:
     """Stop recognising a person by this face. A detection's own picture stays with it."""
+    await state.people.face(person_id, face_id, principal.scope)
+    await check_seen(state, [person_id], principal)
     face = await state.registry.remove_face(person_id, face_id)
     if face.origin == "enrolment":
         await asyncio.to_thread(state.crops.delete, face.crop)
@@ -243,19 +252,22 @@ async def remove_face(
     response_class=Response,
     responses={200: {"content": {"application/zip": {"schema": _BINARY}}}},
 )
-async def export(
-    person_id: str, principal: Annotated[Principal, Depends(MANAGERS)], state: Api
-) -> Response:
-    """All that is known of a person, with the pictures: a zip archive, without vectors."""
+async def export(person_id: str, principal: Manager, state: Api) -> Response:
+    """All that is known of a person, with the pictures: a zip archive, without vectors.
+
+    It is of all cameras, so only somebody who has all of them can have it.
+    """
+    check_everything(principal)
     file = await export_person(state, person_id)
     await state.audit.add(principal.id, "person.export", person_id, now=utc_now())
     headers = {"Content-Disposition": f'attachment; filename="{person_id}.zip"'}
     return StreamingResponse(chunks(file), media_type="application/zip", headers=headers)
 
 
-@router.get("/{person_id}/visits", dependencies=[Depends(READERS)])
+@router.get("/{person_id}/visits")
 async def visits(
     person_id: str,
+    principal: Reader,
     state: Api,
     camera_id: str | None = None,
     since: Annotated[wire.Utc | None, Query(alias="from")] = None,
@@ -263,27 +275,25 @@ async def visits(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> wire.Page[wire.Visit]:
-    """A person's visits, the last to begin first."""
+    """A person's visits to the cameras that one may see, the last to begin first."""
     await state.people.get(person_id)
-    selection = StayFilter(
-        camera_ids=camera_set(camera_id), person_id=person_id, since=since, until=until
-    )
+    cameras = camera_set(camera_id, principal.scope)
+    selection = StayFilter(camera_ids=cameras, person_id=person_id, since=since, until=until)
     found, following = await state.stays.page(selection, cursor=cursor, limit=limit)
     return wire.Page(items=await visit_views(state, found), next_cursor=following)
 
 
-@router.get(
-    "/{person_id}/faces/{face_id}/image", dependencies=[Depends(READERS)], response_class=Response
-)
+@router.get("/{person_id}/faces/{face_id}/image", response_class=Response)
 async def face_image(
     person_id: str,
     face_id: str,
     request: Request,
+    principal: Reader,
     state: Api,
     size: PictureSize | None = None,
 ) -> Response:
     """The picture of a face, JPEG; with `size` made small, for lists."""
-    face = await state.people.face(person_id, face_id)
+    face = await state.people.face(person_id, face_id, principal.scope)
     return await picture(face.crop, request, state, size)
 
 

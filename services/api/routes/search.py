@@ -39,11 +39,13 @@ async def search(
 ) -> wire.SearchResults:
     """Every time that the one face of a photograph was seen, whoever it is taken for.
 
-    The photograph is not kept; that somebody has searched is noted.
+    It is looked for at the cameras that one may see. The photograph is not kept; that
+    somebody has searched is noted.
     """
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     probe = await asyncio.to_thread(_vector, form.image, state)
-    scope = Scope(camera_ids=camera_set(camera_id), since=since, until=until)
+    cameras = camera_set(camera_id, principal.scope)
+    scope = Scope(camera_ids=cameras, since=since, until=until)
     found = await state.search.find(probe, scope, limit=limit)
     await state.audit.add(principal.id, "search", "", now=utc_now())
     views = await detection_views(state, [detection for detection, _ in found.detections])

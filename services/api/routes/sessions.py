@@ -8,13 +8,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.api.dependencies import SIGNED_IN, Api, Principal
+from services.api.dependencies import OWN_SESSION, Api, Principal
 from services.api.passwords import hash_password, password_fits
 from services.api.state import State
 from services.api.throttle import address_of, count_attempt
 from services.api.views import user_view
-from usher.domain.errors import NotAuthenticated
+from usher.domain.errors import Conflict, NotAuthenticated
 from usher.domain.records import User
+from usher.storage.audit import NOBODY, UNKNOWN
 from usher.wire import SESSION_COOKIE, Credentials, PasswordChange, Session, utc_now
 
 router = APIRouter(tags=["sessions"])
@@ -46,23 +47,29 @@ async def sign_in(
 
 
 @router.get("/session")
-async def current_session(principal: Annotated[Principal, Depends(SIGNED_IN)]) -> Session:
+async def current_session(principal: Annotated[Principal, Depends(OWN_SESSION)]) -> Session:
     """Who is signed in."""
     user, csrf_token = _of_session(principal)
     return Session(user=user_view(user), csrf_token=csrf_token)
 
 
-@router.delete("/session", status_code=204, dependencies=[Depends(SIGNED_IN)])
-async def sign_out(request: Request, response: Response, state: Api) -> None:
+@router.delete("/session", status_code=204)
+async def sign_out(
+    principal: Annotated[Principal, Depends(OWN_SESSION)],
+    request: Request,
+    response: Response,
+    state: Api,
+) -> None:
     """End the session."""
     await state.users.close_session(request.cookies.get(SESSION_COOKIE, ""))
+    await state.audit.add(principal.id, "session.close", principal.id, now=utc_now())
     response.delete_cookie(SESSION_COOKIE)
 
 
 @router.post("/session/password", status_code=204)
 async def change_password(
     change: PasswordChange,
-    principal: Annotated[Principal, Depends(SIGNED_IN)],
+    principal: Annotated[Principal, Depends(OWN_SESSION)],
     request: Request,
     response: Response,
     state: Api,
@@ -70,7 +77,10 @@ async def change_password(
     """Change one's own password. It ends every session, this one too."""
     user, _ = _of_session(principal)
     await _proven(state, user.username, change.current_password, request)
-    await state.users.change_password(user, await hash_password(change.new_password))
+    if change.new_password == change.current_password:
+        raise Conflict("the new password is the one that you have")
+    renewed = {"password_hash": await hash_password(change.new_password), "must_renew": False}
+    await state.users.update(user.id, renewed)
     await state.audit.add(user.id, "password.change", user.id, now=utc_now())
     response.delete_cookie(SESSION_COOKIE)
 
@@ -82,7 +92,9 @@ async def _proven(state: State, username: str, password: str, request: Request) 
     await count_attempt(state.sign_in_failures, limits)
     user = await state.users.by_name(username)
     fits = await password_fits(password, user.password_hash if user else None)
-    if user is None or not fits:
+    if user is None or user.disabled or not fits:
+        whom = user.id if user else UNKNOWN
+        await state.audit.add(NOBODY, "session.refuse", whom, now=utc_now())
         raise NotAuthenticated("the name or the password is wrong")
     await state.sign_in_failures.forget(account)
     return user

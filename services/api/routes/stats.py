@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from services.api.dependencies import READERS, Api
+from services.api.dependencies import Api, Reader
 from services.api.identity_stats import identity_stats
 from usher import wire
 from usher.storage.figures import figures
@@ -15,10 +15,13 @@ from usher.wire import utc_now
 router = APIRouter(prefix="/stats", tags=["figures"])
 
 
-@router.get("", dependencies=[Depends(READERS)])
-async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -> wire.Stats:
-    """Counts since a moment, or ever, and what is in the queues now."""
-    found = await figures(state.database, since=since)
+@router.get("")
+async def stats(
+    principal: Reader, state: Api, since: Annotated[wire.Utc | None, Query()] = None
+) -> wire.Stats:
+    """Counts since a moment, or ever, and what is in the queues now: of the cameras that one may
+    see."""
+    found = await figures(state.database, since=since, scope=principal.scope)
     oldest = found.oldest_unfinished_at
     return wire.Stats(
         detections=sum(found.by_status.values()),
@@ -32,7 +35,7 @@ async def stats(state: Api, since: Annotated[wire.Utc | None, Query()] = None) -
     )
 
 
-@router.get("/identity", dependencies=[Depends(READERS)])
-async def identity(state: Api) -> wire.IdentityStats:
+@router.get("/identity")
+async def identity(principal: Reader, state: Api) -> wire.IdentityStats:
     """How identities are decided now, why so, and how well, as this place's own faces tell."""
-    return await identity_stats(state)
+    return await identity_stats(state, principal.scope)

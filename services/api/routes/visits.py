@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from services.api.dependencies import SIGNED_IN, Api, Cursor, Limit
+from services.api.dependencies import SIGNED_IN, Api, Cursor, Limit, Principal
 from services.api.views import camera_set, visit_views
 from usher import wire
 from usher.storage.stays import StayFilter
@@ -14,8 +14,9 @@ from usher.storage.stays import StayFilter
 router = APIRouter(prefix="/visits", tags=["visits"])
 
 
-@router.get("", dependencies=[Depends(SIGNED_IN)])
+@router.get("")
 async def page(
+    principal: Annotated[Principal, Depends(SIGNED_IN)],
     state: Api,
     camera_id: str | None = None,
     person_id: str | None = None,
@@ -25,8 +26,7 @@ async def page(
     limit: Limit = 50,
 ) -> wire.Page[wire.Visit]:
     """The visits that began last first; `from` and `to` are about when they began."""
-    selection = StayFilter(
-        camera_ids=camera_set(camera_id), person_id=person_id, since=since, until=until
-    )
+    cameras = camera_set(camera_id, principal.scope)
+    selection = StayFilter(camera_ids=cameras, person_id=person_id, since=since, until=until)
     found, following = await state.stays.page(selection, cursor=cursor, limit=limit)
     return wire.Page(items=await visit_views(state, found), next_cursor=following)

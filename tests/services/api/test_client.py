@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, get_type_hints
 
 import httpx2
@@ -64,7 +65,7 @@ def arguments(method: Any) -> Iterator[tuple[str, Any]]:
 def example(kind: type) -> Any:
     if issubclass(kind, BaseModel):
         return kind.model_validate(EXAMPLES[kind.__name__])
-    return kind("none", "utf-8") if kind is bytes else kind("none")
+    return {str: "none", bytes: b"none", date: date(2026, 11, 22)}[kind]
 
 
 def methods() -> list[str]:

@@ -18,6 +18,7 @@ from usher.domain.geometry import Box
 from usher.domain.records import (
     Alert,
     AlertStatus,
+    AuditEntry,
     Camera,
     CameraRates,
     CameraState,
@@ -34,6 +35,7 @@ from usher.domain.records import (
     PersonKind,
     Role,
     SpoolBooks,
+    Token,
     User,
     Vector,
     Visit,
@@ -91,6 +93,17 @@ REPORTED = Camera(
     reported_at=NOON,
     frame_at=NOON,
 )
+GUARD = User(
+    id="g",
+    username="bob",
+    role=Role.VIEWER,
+    password_hash="hash",
+    cameras=("door", "gate"),
+    disabled=True,
+    must_renew=True,
+)
+TOKEN = Token(id="t", name="till", user_id="u", role=Role.VIEWER, created_at=NOON)
+ENTRY = AuditEntry(id="e", at=NOON, actor="u", action="person.create", subject="p-1")
 RECORDS = [
     ("detection", detection(box=None)),
     ("detection", FULL),
@@ -111,6 +124,11 @@ RECORDS = [
     ("pairing_code", PairingCode(id="c", name="Door", created_by="u", expires_at=NOON)),
     ("device", Device(id="d", name="edge", role=Role.DEVICE, created_at=NOON)),
     ("user", User(id="u", username="ada", role=Role.ADMIN, password_hash="hash")),
+    ("user", GUARD),
+    ("token", TOKEN),
+    ("token", replace(TOKEN, cameras=("door",), expires_at=NOON, last_used_at=NOON)),
+    ("audit_entry", ENTRY),
+    ("audit_entry", replace(ENTRY, number=2, previous="0" * 64, digest="1" * 64)),
 ]
 
 

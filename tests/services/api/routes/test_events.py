@@ -10,6 +10,7 @@ import httpx2
 import numpy as np
 import pytest
 
+from services.api.throttle import Rates
 from tests.services.api import pictures
 from tests.services.api.conftest import Api, Served, check_problem, upload
 from tests.services.api.processes import Place, command, wait_until_ready
@@ -79,6 +80,19 @@ async def test_events_tell_of_detections_persons_and_alerts(own_api: Api) -> Non
     names = [body["name"] for kind, body in events if kind == "person"]
     assert names[-1] == "Ada"
     assert not any("vector" in json.dumps(body) for _, body in events)
+
+
+async def test_events_are_no_requests_of_whoever_listens(
+    own_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = []
+    monkeypatch.setattr(Rates, "take", lambda _, principal_id: takes.append(principal_id))
+    stream = await listened(own_api, own_api.viewer)
+    person_id = await own_api.person("Ada")
+    events = await ended(own_api, stream)
+    assert [body["id"] for kind, body in events if kind == "person"] == [person_id]
+    viewer = await own_api.state.users.by_name("viewer")
+    assert viewer is not None and takes.count(viewer.id) == 1
 
 
 async def test_events_are_silent_when_another_model_is_prepared_and_serves(own_api: Api) -> None:

@@ -1,0 +1,182 @@
+"""Users, their scope, API tokens and the audit in the panel, as an admin and as they themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.admin.acting import PHONE, assert_fits, sign_in
+from tests.admin.test_cameras import card, signed_in, tell
+from tests.running import RunningSystem
+from usher.client import UsherClient
+from usher.domain.identifiers import new_id
+from usher.domain.records import Role
+
+CHOSEN = "chosen by nobody else"
+
+
+def row(page: Page, list_name: str, text: str) -> Locator:
+    rows = page.get_by_role("list", name=list_name, exact=True).get_by_role("listitem")
+    return rows.filter(has_text=text)
+
+
+async def add_user(page: Page, username: str, role: str, *cameras: str) -> str:
+    """Add somebody; the password that is shown."""
+    await page.goto("/users")
+    await page.get_by_role("button", name="Add user").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Username").fill(username)
+    await dialog.get_by_text(role, exact=True).click()
+    for camera in cameras:
+        await dialog.get_by_label("Cameras").fill(camera)
+        await page.get_by_role("option", name=camera).click()
+        await dialog.get_by_label("Cameras").press("Tab")  # what is open closes
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog).to_contain_text("cannot show it again")
+    password = await dialog.get_by_label("Password", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+    return password
+
+
+@asynccontextmanager
+async def other_browser(browser: Browser, system: RunningSystem) -> AsyncIterator[Page]:
+    context = await browser.new_context(base_url=system.url, locale="en-GB")
+    yield await context.new_page()
+    await context.close()
+
+
+async def choose_password(page: Page, username: str, given: str) -> None:
+    """Sign in for the first time, choose a password, and sign in with it."""
+    await sign_in(page, username, given)
+    await expect(page.get_by_role("heading", name="Choose a password")).to_be_visible()
+    await page.get_by_label("Current password").fill(given)
+    await page.get_by_label("New password").fill(CHOSEN)
+    await page.get_by_role("button", name="Change password").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    await sign_in(page, username, CHOSEN)
+    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+
+
+async def test_new_user_chooses_a_password_and_sees_their_own_cameras(
+    page: Page, browser: Browser, running_system: RunningSystem
+) -> None:
+    for camera in ("ada-s-door", "nobody-s-yard"):
+        await tell(running_system, camera, "live")
+    given = await add_user(page, "ada", "Manager", "ada-s-door")
+    await expect(row(page, "Users", "ada")).to_contain_text("Sees ada-s-door")
+    await expect(row(page, "Users", "ada")).to_contain_text("has not chosen a password yet")
+
+    async with other_browser(browser, running_system) as own:
+        await choose_password(own, "ada", given)
+        await own.goto("/cameras")
+        await expect(card(own, "ada-s-door")).to_be_visible()
+        await expect(card(own, "nobody-s-yard")).to_have_count(0)
+
+
+async def test_user_is_signed_out_at_once_when_their_role_changes(
+    page: Page, browser: Browser, running_system: RunningSystem
+) -> None:
+    given = await add_user(page, "bob", "Viewer")
+    async with other_browser(browser, running_system) as own:
+        await choose_password(own, "bob", given)
+        await page.get_by_role("button", name="Edit bob").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_text("Manager", exact=True).click()
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(row(page, "Users", "bob")).to_contain_text("Manager")
+
+        await own.get_by_role("navigation").get_by_role("link", name="People").click()
+        await expect(own.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_user_gets_a_new_password_and_is_removed(page: Page) -> None:
+    first = await add_user(page, "cy", "Viewer")
+    await page.get_by_role("button", name="Edit cy").click()
+    await page.get_by_role("dialog").get_by_role("button", name="New password").click()
+    question = page.get_by_role("dialog", name="A new password for cy?")
+    await question.get_by_role("button", name="Make a new one").click()
+    shown = page.get_by_role("dialog", name="The password of cy")
+    assert await shown.get_by_label("Password", exact=True).input_value() != first
+    await shown.get_by_role("button", name="Done").click()
+
+    await page.get_by_role("button", name="Edit cy").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    question = page.get_by_role("dialog", name="Remove cy?")
+    await question.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("button", name="Edit cy")).to_have_count(0)
+
+
+async def test_last_admin_is_told_why_they_stay(page: Page, running_system: RunningSystem) -> None:
+    await page.goto("/users")
+    await page.get_by_role("button", name=f"Edit {running_system.admin_username}").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("Viewer", exact=True).click()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("This is the last admin")).to_be_visible()
+
+
+async def test_token_is_shown_once_works_and_is_revoked(
+    page: Page, running_system: RunningSystem
+) -> None:
+    name = f"Time clock {new_id()[:6]}"
+    await page.goto("/users")
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill(name)
+    await dialog.get_by_role("button", name="Create token").click()
+    key = await dialog.get_by_label("Token", exact=True).input_value()
+    assert key in await dialog.get_by_label("Header", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+    await expect(row(page, "API tokens", name)).to_contain_text("never used")
+
+    with UsherClient(running_system.url, key) as client:
+        await asyncio.to_thread(client.stats)
+    await page.reload()
+    await expect(row(page, "API tokens", name)).to_contain_text(re.compile("used (just|now|\\d)"))
+
+    await page.get_by_role("button", name=f"Revoke {name}").click()
+    question = page.get_by_role("dialog", name=f"Revoke {name}?")
+    await question.get_by_role("button", name="Revoke").click()
+    await expect(row(page, "API tokens", name)).to_have_count(0)
+
+
+async def test_audit_says_what_was_done_and_that_nothing_was_changed(page: Page) -> None:
+    await add_user(page, "dee", "Viewer")
+    await page.get_by_role("navigation").get_by_role("link", name="Audit").click()
+    entry = row(page, "Audit", "added the user").filter(has_text="dee")
+    await expect(entry).to_contain_text("admin added the user dee (viewer)")
+
+    await page.get_by_role("combobox", name="What").click()
+    await page.get_by_role("option", name="Signed in", exact=True).click()
+    await expect(entry).to_have_count(0)
+    await expect(row(page, "Audit", "signed in").first).to_be_visible()
+
+    await page.get_by_role("button", name="Check for changes").click()
+    await expect(page.get_by_role("status").filter(has_text="entries")).to_contain_text(
+        "are as they were written"
+    )
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MANAGER])
+async def test_users_and_audit_are_for_admins(
+    browser: Browser, running_system: RunningSystem, role: Role
+) -> None:
+    async with signed_in(browser, running_system, role) as context:
+        page = context.pages[0]
+        for name in ("Users", "Audit"):
+            await expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
+            await page.goto(f"/{name.lower()}")
+            await expect(page.get_by_role("alert").first).to_contain_text("may not do that")
+
+
+@pytest.mark.parametrize("path", ["/users", "/audit"])
+async def test_page_fits_a_phone(page: Page, path: str) -> None:
+    await page.set_viewport_size(PHONE)
+    await page.goto(path)
+    await expect(page.get_by_role("listitem").first).to_be_visible()
+    await assert_fits(page)
