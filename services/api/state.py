@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,6 +42,7 @@ from usher.storage.seen import SeenLog
 from usher.storage.serving import Embedders, Named
 from usher.storage.stays import Stays
 from usher.storage.tokens import Tokens
+from usher.tasks import cancel
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 from usher.wire import utc_now
@@ -53,7 +54,6 @@ _ORPHAN_AGE_S = 3600.0
 _SWEEP_BATCH = 500
 _FRAME_AGE_S = 86_400.0
 """How long the last picture of a camera is kept that sends no newer one."""
-_CANCEL_AGAIN_S = 0.5
 _TEND_EVERY_S = 30.0
 """How soon what was deleted is gone from memory too: the vectors that are searched."""
 
@@ -157,17 +157,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
     try:
         yield state
     finally:
-        await _end(work)
-
-
-async def _end(work: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: PyMongo loses a cancellation now and then on Python 3.11."""
-    running = set(work)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
-    await asyncio.gather(*work, return_exceptions=True)
+        await cancel(work)
 
 
 async def _sweep_for_ever(state: State) -> None:

@@ -21,6 +21,7 @@ from usher.storage.database import Database, connected
 from usher.storage.references import warn_of_other_models
 from usher.storage.schema import prepare
 from usher.storage.serving import Embedders, Named
+from usher.tasks import cancel
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -93,5 +94,4 @@ async def _stopped_with_its_model(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel((task,))

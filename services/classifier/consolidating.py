@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -31,6 +31,7 @@ from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.second_looks import SecondLooks
 from usher.storage.serving import Embedders
+from usher.tasks import cancel
 
 log = structlog.get_logger()
 
@@ -216,9 +217,7 @@ class ConsolidatingStage:
         try:
             yield
         finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await keeping
+            await cancel((keeping,))
 
 
 async def _in_batches(source: AsyncIterator[Sighting]) -> AsyncIterator[list[Sighting]]:

@@ -16,6 +16,7 @@ from usher.domain.records import Detection, Embedding
 from usher.storage.crops import CropStore
 from usher.storage.database import is_passing
 from usher.storage.detections import Claim, Described, Detections
+from usher.tasks import cancel
 from usher.vision.align import EyesAndNose, check_box
 from usher.vision.images import CROP_FORMATS, RgbImage, decode_image
 from usher.vision.pipeline import FaceDescription, FacePipeline
@@ -137,10 +138,9 @@ class EmbeddingStage:
                 await self._give_back(claim)
             raise
         finally:
-            heartbeat.cancel()
-            (ending,) = await asyncio.gather(heartbeat, return_exceptions=True)
-        if isinstance(ending, Exception):
-            raise ending
+            await cancel((heartbeat,))
+        if not heartbeat.cancelled():
+            heartbeat.result()
 
     async def _give_back(self, claim: Claim) -> None:
         try:

@@ -26,6 +26,7 @@ from usher.domain.errors import EmbeddedServerError, Unavailable
 from usher.storage.mongod import check_version, environment, explain_exit, find_mongod
 from usher.storage.replica_set import REPLICA_SET, SERVICE_USER, establish
 from usher.storage.server_directory import ServerDirectory
+from usher.tasks import cancel
 
 __all__ = ["EmbeddedServer", "find_mongod", "uri_of_running"]
 
@@ -258,9 +259,7 @@ class EmbeddedServer:
             )
             self._check_ready(ready, ended)
         finally:
-            ready.cancel()
-            ended.cancel()
-            await asyncio.gather(ready, ended, return_exceptions=True)
+            await cancel((ready, ended))
 
     def _check_ready(self, ready: asyncio.Task[None], ended: asyncio.Task[int]) -> None:
         if ended.done():

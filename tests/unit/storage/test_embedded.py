@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -246,6 +247,22 @@ async def test_start_completes_the_first_when_that_was_killed(tmp_path: Path, st
         await first
     async with EmbeddedServer(tmp_path) as server:
         await server.ping()
+
+
+async def test_start_fails_when_mongod_is_killed_although_a_cancellation_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedServer(tmp_path)
+
+    async def deaf_at_first(*_: object, **__: object) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            kill(server)
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("usher.storage.embedded.establish", deaf_at_first)
+    with pytest.raises(EmbeddedServerError, match="mongod was killed"):
+        await server.start()
 
 
 async def test_start_makes_the_account_when_the_first_was_killed_before_that(

@@ -1,0 +1,24 @@
+"""Tasks that are cancelled for sure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+_AGAIN_S = 0.1
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended; what they raise is left in them.
+
+    Once is not enough: PyMongo waits with `asyncio.wait_for`, which on Python 3.11 loses a
+    cancellation that arrives together with what it waits for (python/cpython#86296).
+    """
+    tasks = list(tasks)
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
