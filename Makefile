@@ -48,7 +48,8 @@ run: setup
 # A file's tests stay together: they share what was started for them.
 test: preflight-test setup bot
 	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" \
-		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile \
+		--max-worker-restart 0 $(ARGS)
 
 # ---- For developers -----------------------------------------------------------------------------
 

@@ -547,7 +547,7 @@ class Questions:
         required = [it for it in operation.get("parameters", ()) if it["required"]]
         ends = {"from": "day", "since": "day", "to": "end"}
         return {
-            it["name"]: self._times[ends[it["name"]]].isoformat()
+            it["name"]: _as_asked(self._times[ends[it["name"]]], it["schema"])
             for it in required
             if it["name"] in ends
         }
@@ -567,6 +567,10 @@ class Questions:
         response = self._client.get(API_PREFIX + path, params=params)
         response.raise_for_status()
         return response.json()
+
+
+def _as_asked(moment: datetime, schema: dict[str, Any]) -> str:
+    return (moment.date() if schema.get("format") == "date" else moment).isoformat()
 
 
 def _since(moment: datetime) -> dict[str, str]:

@@ -87,6 +87,15 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     "visits": [
         IndexModel([("person_id", ASCENDING), ("camera_id", ASCENDING), ("last_at", DESCENDING)]),
         IndexModel([("started_at", DESCENDING), ("_id", DESCENDING)]),
+        # Attendance reads these alone, and no document.
+        IndexModel(
+            [
+                ("last_at", ASCENDING),
+                ("started_at", ASCENDING),
+                ("person_id", ASCENDING),
+                ("camera_id", ASCENDING),
+            ]
+        ),
         IndexModel([("person_id", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("camera_id", ASCENDING), ("started_at", DESCENDING), ("_id", DESCENDING)]),
     ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from usher.storage.paging import newest_first
 
 MOST_DAYS = 93
 MOST_ROWS = 20_000
+_BATCH = 5_000
 _LONGEST = timedelta(days=7)
 """Of a visit that lasts longer only the last days are told: an index then bounds what is read."""
 
@@ -57,8 +59,8 @@ class Days:
     class_name: str | None = None
     camera_ids: frozenset[str] | None = None
 
-    def bounds(self) -> tuple[datetime, datetime]:
-        """Where the first begins and where the last ends, in UTC.
+    def midnights(self) -> list[datetime]:
+        """Where each day begins, and where the last one ends, in UTC.
 
         Raises
         ------
@@ -68,8 +70,8 @@ class Days:
         if not 0 <= (self.last - self.first).days < MOST_DAYS:
             raise InvalidInput(f"ask for 1 to {MOST_DAYS} days, the first of them before the last")
         try:
-            end = self.last + timedelta(days=1)
-            return self._midnight(self.first), self._midnight(end)
+            count = (self.last - self.first).days + 1
+            return [self._midnight(self.first + timedelta(days=nth)) for nth in range(count + 1)]
         except OverflowError as error:
             raise InvalidInput("the days lie before or after the years 1 to 9999") from error
 
@@ -94,6 +96,7 @@ class Stays:
     def __init__(self, database: Database) -> None:
         self._visits = database["visits"]
         self._detections = database["detections"]
+        self._persons = database["persons"]
 
     async def page(
         self, selection: StayFilter, *, cursor: str | None, limit: int
@@ -115,11 +118,48 @@ class Stays:
         InvalidInput
             As `Days.bounds`, or if there are more than 20,000 rows.
         """
-        rows = await self._visits.aggregate(stages_of(days))
-        found = [_attended(row, days.zone) async for row in rows]
-        if len(found) > MOST_ROWS:
-            raise InvalidInput(f"these are more than {MOST_ROWS} rows: ask for fewer days")
-        return found
+        midnights = days.midnights()
+        persons: dict[str, Person | None] = {}
+        spans: dict[tuple[int, str], tuple[datetime, datetime, int]] = {}
+        async for visits in self._in_batches(visits_of(days)):
+            await self._learn(persons, {visit["person_id"] for visit in visits}, days)
+            for visit in visits:
+                if persons[visit["person_id"]] is not None:
+                    _add(spans, visit, midnights)
+            if len(spans) > MOST_ROWS:
+                raise InvalidInput(f"these are more than {MOST_ROWS} rows: ask for fewer days")
+        found = [
+            Attended(
+                day=days.first + timedelta(days=nth),
+                person=person,
+                first_at=first_at,
+                last_at=last_at,
+                visits=count,
+            )
+            for (nth, person_id), (first_at, last_at, count) in spans.items()
+            if (person := persons[person_id]) is not None
+        ]
+        return sorted(found, key=lambda one: (one.day, one.person.name or "", one.person.id))
+
+    async def _in_batches(self, query: Document) -> AsyncIterator[list[Document]]:
+        fields = {"_id": 0, "person_id": 1, "started_at": 1, "last_at": 1}
+        visits = self._visits.find(query, fields, batch_size=_BATCH)
+        while visits.alive and (batch := await visits.to_list(_BATCH)):
+            yield batch
+
+    async def _learn(
+        self, persons: dict[str, Person | None], person_ids: set[str], days: Days
+    ) -> None:
+        """Read those who are not there yet; None for who is not among the days' persons."""
+        unread = [one for one in person_ids if one not in persons]
+        if not unread:
+            return
+        asked: Document = {"_id": {"$in": unread}, "kind": days.kind}
+        if days.class_name is not None:
+            asked["class_name"] = days.class_name
+        documents = await self._persons.find(asked).to_list()
+        persons |= dict.fromkeys(unread)
+        persons |= {document["_id"]: person_from_document(document) for document in documents}
 
     async def _first_detections(self, visits: Sequence[Document]) -> dict[str, str]:
         """The detections that visits begin with, by visit."""
@@ -133,70 +173,34 @@ class Stays:
         return {row["visit_id"]: row["_id"] for row in await found.to_list()}
 
 
-def stages_of(days: Days) -> list[Document]:
-    """The aggregation over `visits` that gives a row for each day and person."""
-    since, until = days.bounds()
-    zone = days.zone.key
+def visits_of(days: Days) -> Document:
+    """The query for the visits that touch those days."""
+    midnights = days.midnights()
     query: Document = {
-        "started_at": {"$gte": since - _LONGEST, "$lt": until},
-        "last_at": {"$gte": since},
+        "started_at": {"$gte": midnights[0] - _LONGEST, "$lt": midnights[-1]},
+        "last_at": {"$gte": midnights[0]},
     }
     if days.camera_ids is not None:
         query["camera_id"] = {"$in": sorted(days.camera_ids)}
-    person: Document = {"person.kind": days.kind}
-    if days.class_name is not None:
-        person["person.class_name"] = days.class_name
-    begin: Document = {"$dateTrunc": {"date": "$started_at", "unit": "day", "timezone": zone}}
-    span = {
-        "$dateDiff": {
-            "startDate": "$started_at",
-            "endDate": "$last_at",
-            "unit": "day",
-            "timezone": zone,
-        }
-    }
-    return [
-        {"$match": query},
-        {"$set": {"begin": begin, "nth": {"$range": [0, {"$add": [span, 1]}]}}},
-        {"$unwind": "$nth"},
-        {"$set": {"day": _later("$begin", "$nth", zone)}},
-        {"$match": {"day": {"$gte": since, "$lt": until}}},
-        {"$set": {"next": _later("$day", 1, zone)}},
-        {
-            "$group": {
-                "_id": {"day": "$day", "person": "$person_id"},
-                "first": {"$min": {"$max": ["$started_at", "$day"]}},
-                "last": {"$max": {"$min": ["$last_at", "$next"]}},
-                "visits": {"$sum": 1},
-            }
-        },
-        {
-            "$lookup": {
-                "from": "persons",
-                "localField": "_id.person",
-                "foreignField": "_id",
-                "as": "person",
-            }
-        },
-        {"$unwind": "$person"},
-        {"$match": person},
-        {"$sort": {"_id.day": 1, "person.name": 1, "_id.person": 1}},
-        {"$limit": MOST_ROWS + 1},
-    ]
+    return query
 
 
-def _later(start: str, amount: str | int, zone: str) -> Document:
-    return {"$dateAdd": {"startDate": start, "unit": "day", "amount": amount, "timezone": zone}}
-
-
-def _attended(row: Document, zone: ZoneInfo) -> Attended:
-    return Attended(
-        day=row["_id"]["day"].astimezone(zone).date(),
-        person=person_from_document(row["person"]),
-        first_at=row["first"],
-        last_at=row["last"],
-        visits=row["visits"],
-    )
+def _add(
+    spans: dict[tuple[int, str], tuple[datetime, datetime, int]],
+    visit: Document,
+    midnights: Sequence[datetime],
+) -> None:
+    """Add a visit to the span of each day that it touches: first seen, last seen, visits."""
+    start, end, person_id = visit["started_at"], visit["last_at"], visit["person_id"]
+    nth = max(bisect_right(midnights, start) - 1, 0)
+    while nth + 1 < len(midnights) and midnights[nth] <= end:
+        first_at, last_at = max(start, midnights[nth]), min(end, midnights[nth + 1])
+        if (nth, person_id) in spans:
+            earliest, latest, count = spans[nth, person_id]
+            spans[nth, person_id] = min(earliest, first_at), max(latest, last_at), count + 1
+        else:
+            spans[nth, person_id] = first_at, last_at, 1
+        nth += 1
 
 
 def _stay(document: Document, firsts: Mapping[str, str]) -> Stay:

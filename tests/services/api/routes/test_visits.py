@@ -11,7 +11,7 @@ from tests.services.api.conftest import NOON, Api, check_problem
 from usher.domain.identifiers import new_id
 from usher.domain.records import Visit
 from usher.storage.documents import to_document
-from usher.storage.stays import Days, stages_of
+from usher.storage.stays import Days, visits_of
 
 HOUR = timedelta(hours=1)
 
@@ -235,11 +235,6 @@ async def test_attendance_is_refused_when_the_question_is_wrong(
 
 async def test_attendance_reads_its_days_by_an_index(api: Api) -> None:
     days = Days(first=date(2026, 11, 10), last=date(2026, 11, 20), zone=ZoneInfo("UTC"))
-    pipeline = stages_of(days)
-    plan = await api.database.command(
-        "explain",
-        {"aggregate": "visits", "pipeline": pipeline, "cursor": {}},
-        verbosity="queryPlanner",
-    )
+    plan = await api.database["visits"].find(visits_of(days)).explain()
     assert "COLLSCAN" not in str(plan)
     assert "IXSCAN" in str(plan)
