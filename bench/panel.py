@@ -471,6 +471,8 @@ class Questions:
             "of a week": {"from": (self._times["middle"]).isoformat(), "to": day},
             "at a camera, failed": {"camera_id": _camera(3), "status": "failed"},
             "of a person, failed": {"person_id": somebody, "status": "failed"},
+            "poor ones": {"quality": "poor"},
+            "poor ones at a camera": {"quality": "poor", "camera_id": _camera(3)},
             "to review": {"review": "true"},
             "to review at a camera": {"review": "true", "camera_id": _camera(3)},
         }

@@ -7,10 +7,10 @@ import { AlertsPage } from "./pages/AlertsPage";
 import { AttendancePage } from "./pages/AttendancePage";
 import { AuditPage } from "./pages/AuditPage";
 import { CamerasPage } from "./pages/CamerasPage";
+import { DetectionsPage } from "./pages/DetectionsPage";
 import { DevicesPage } from "./pages/DevicesPage";
 import { IdentityPage } from "./pages/IdentityPage";
 import { LiveCameraPage } from "./pages/LiveCameraPage";
-import { LivePage } from "./pages/LivePage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { PeoplePage } from "./pages/PeoplePage";
 import { PersonPage } from "./pages/PersonPage";
@@ -18,6 +18,7 @@ import { RenewPage } from "./pages/RenewPage";
 import { ReviewPage } from "./pages/ReviewPage";
 import { SearchPage } from "./pages/SearchPage";
 import { SignInPage } from "./pages/SignInPage";
+import { TodayPage } from "./pages/TodayPage";
 import { UsersPage } from "./pages/UsersPage";
 
 /** Nobody signed in: the sign-in page, whatever the address, which stays as it is. */
@@ -44,7 +45,8 @@ export function App() {
   return (
     <Routes>
       <Route element={<Shell user={session.data.user} />}>
-        <Route index element={<LivePage />} />
+        <Route index element={<TodayPage />} />
+        <Route path="detections" element={<DetectionsPage />} />
         <Route path="people" element={<PeoplePage />} />
         <Route path="people/:id" element={<PersonPage />} />
         <Route path="review" element={<ReviewPage />} />

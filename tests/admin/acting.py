@@ -66,8 +66,8 @@ def photograph_of(test_data: Path, name: str) -> Path:
 async def see(
     page: Page, running_system: RunningSystem, photograph: Path, camera_id: str = "front-door"
 ) -> Locator:
-    """Have a camera see a face while the Live page is open; returns the face's card."""
-    await page.goto("/")
+    """Have a camera see a face while Detections is open; returns the face's card."""
+    await page.goto("/detections")
     await wait_until_connected(page)
     return card_of(page, await asyncio.to_thread(running_system.upload, photograph, camera_id))
 

@@ -95,7 +95,7 @@ async def page(context: BrowserContext, running_system: RunningSystem) -> Page:
     """The panel, with the admin signed in."""
     page = await context.new_page()
     await sign_in(page, running_system.admin_username, running_system.admin_password)
-    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
     return page
 
 

@@ -24,6 +24,7 @@ AXE = Path(
 GRAVE = ("serious", "critical")
 PAGES = [
     "/",
+    "/detections",
     "/people",
     "/people?kind=unknown",
     "/review",

@@ -290,7 +290,7 @@ async def signed_in(
     context = await browser.new_context(base_url=system.url, locale="en-GB")
     page = await context.new_page()
     await sign_in(page, name, PASSWORD)
-    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
     yield context
     await context.close()
 

@@ -35,7 +35,7 @@ async def test_empty_system_leads_to_the_first_person_and_the_first_camera(
     await expect(page.get_by_role("heading", name="First Fiona", level=1)).to_be_visible()
     await upload_photographs(page, photograph_of(test_data, "Ann_Veneman"))
 
-    await page.get_by_role("navigation").get_by_role("link", name="Live", exact=True).click()
+    await page.get_by_role("navigation").get_by_role("link", name="Today", exact=True).click()
     await expect(steps.nth(0)).to_contain_text("(done)")
     await steps.nth(1).get_by_role("link", name="Connect a camera").click()
     await expect(page.get_by_role("dialog", name="Connect a camera")).to_be_visible()

@@ -45,7 +45,7 @@ async def test_sign_in_shows_an_error_when_the_password_is_wrong(
 
 async def test_sign_in_enters_and_sign_out_leaves(page: Page) -> None:
     await page.reload()
-    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
 
     await page.get_by_role("button", name=re.compile("^Account: ")).click()
     await page.get_by_role("menuitem", name="Sign out").click()
@@ -101,7 +101,7 @@ async def test_list_catches_up_when_events_were_missed(
     page: Page, running_system: RunningSystem, test_data: Path
 ) -> None:
     await page.route("**/api/v1/events", lambda route: route.fulfill(status=404))
-    await page.goto("/")
+    await page.goto("/detections")
     await expect(page.get_by_role("status").get_by_text("Connecting")).to_be_visible()
     await page.wait_for_load_state("networkidle")
     photograph = photograph_of(test_data, "Winona_Ryder")
@@ -201,7 +201,7 @@ async def test_delete_says_what_goes_and_removes_the_person(
     await expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
     await page.goto(persons_page)
     await expect(page.get_by_role("alert")).to_be_visible()
-    await page.goto("/")
+    await page.goto("/detections")
     await wait_until_connected(page)
     await expect(card).to_have_count(0)
 
@@ -228,6 +228,7 @@ async def test_device_key_is_shown_once(page: Page) -> None:
     "path",
     [
         "/",
+        "/detections",
         "/people",
         "/people?kind=unknown",
         "/review",

@@ -59,7 +59,7 @@ async def choose_password(page: Page, username: str, given: str) -> None:
     await page.get_by_role("button", name="Change password").click()
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     await sign_in(page, username, CHOSEN)
-    await expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
 
 
 async def test_new_user_chooses_a_password_and_sees_their_own_cameras(

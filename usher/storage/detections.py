@@ -66,12 +66,14 @@ _IN_THE_MAKING: Document = {
 class DetectionFilter:
     """What a list of detections is narrowed to; None leaves a field open.
 
-    `review` leaves those that wait for a person's answer, `scope` those of its cameras.
+    `acceptable` leaves those whose picture is, or is not, good enough to tell who it shows,
+    `review` those that wait for a person's answer, `scope` those of its cameras.
     """
 
     camera_id: str | None = None
     person_id: str | None = None
     status: DetectionStatus | None = None
+    acceptable: bool | None = None
     review: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -79,7 +81,11 @@ class DetectionFilter:
 
     def query(self) -> Document:
         chosen = EVERYTHING if self.camera_id is None else Scope(frozenset({self.camera_id}))
-        exact = {"person_id": self.person_id, "status": self.status}
+        exact = {
+            "person_id": self.person_id,
+            "status": self.status,
+            "quality.acceptable": self.acceptable,
+        }
         query: Document = {name: value for name, value in exact.items() if value is not None}
         query |= (self.scope & chosen).query()
         if self.review:

@@ -51,6 +51,9 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("person_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel(
+            [("quality.acceptable", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]
+        ),
         # What counts detections reads these alone, and no document.
         IndexModel([("status", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel([("received_at", ASCENDING), ("person_id", ASCENDING)]),

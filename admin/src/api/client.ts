@@ -15,10 +15,13 @@ export class ApiError extends Error {
   }
 }
 
+/** Good enough to tell who somebody is, or not. */
+export type Quality = "good" | "poor";
 export type DetectionFilter = {
   camera_id?: string;
   person_id?: string;
   status?: T.DetectionStatus;
+  quality?: Quality;
   from?: string;
   to?: string;
   /** Only those that wait for somebody to say whether they show their candidate. */
@@ -161,6 +164,9 @@ export const faceImage = (personId: string, faceId: string, size?: PictureSize) 
 export const listClasses = () => get<T.Page<string>>("/persons/classes");
 export const listVisits = (personId: string, cursor?: string) =>
   get<T.Page<T.Visit>>(`/persons/${segment(personId)}/visits`, { cursor });
+/** The visits that began in a time, of everybody. */
+export const listVisitsOf = (filter: { from: string; to: string }, cursor?: string) =>
+  get<T.Page<T.Visit>>("/visits", { ...filter, limit: "200", cursor });
 /** Where a browser fetches all that is known of a person. */
 export const personExport = (id: string) => `${API}/persons/${segment(id)}/export`;
 

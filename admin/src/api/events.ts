@@ -3,7 +3,7 @@
 import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { isQuestion } from "../review";
-import { type AlertFilter, type DetectionFilter, openEvents } from "./client";
+import { type AlertFilter, type DetectionFilter, openEvents, type Quality } from "./client";
 import { refetchAll, SESSION } from "./queries";
 import type { Alert, Detection, Page, Person, PersonRemoved } from "./types";
 
@@ -71,6 +71,9 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
   const refetchStatsSoon = throttle(() => {
     void queryClient.invalidateQueries({ queryKey: ["stats"] });
   });
+  const refetchVisitsSoon = throttle(() => {
+    void queryClient.invalidateQueries({ queryKey: ["visits"] });
+  });
   const refetchIdentitySoon = throttle(() => {
     void queryClient.invalidateQueries({ queryKey: ["identity"] });
   });
@@ -82,6 +85,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     queryClient.setQueryData<Detection>(["detection", detection.id], (old) => old && detection);
     placeInLists(queryClient, "detections", detection, belongsTo);
     refetchStatsSoon();
+    if (detection.person) refetchVisitsSoon();
     if (detection.candidate) refetchIdentitySoon();
     // An answer that is on its way may be older than this event and about to replace it.
     if (queryClient.isFetching({ queryKey: ["detections"] })) refetchSoon();
@@ -91,6 +95,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
     queryClient.setQueryData<Person>(["person", person.id], (old) => old && person);
     nameInDetections(queryClient, person);
     refetchPersonsSoon();
+    refetchVisitsSoon();
     refetchIdentitySoon();
   });
   source.addEventListener("person_removed", (event) => {
@@ -112,12 +117,17 @@ function hasStatus(alert: Alert, filter: AlertFilter): boolean {
   return !filter.status || alert.status === filter.status;
 }
 
+function isOfQuality({ quality }: Detection, wanted: Quality): boolean {
+  return quality != null && quality.acceptable === (wanted === "good");
+}
+
 function belongsTo(detection: Detection, filter: DetectionFilter): boolean {
   const captured = Date.parse(detection.captured_at);
   return (
     (!filter.camera_id || detection.camera_id === filter.camera_id) &&
     (!filter.person_id || detection.person?.id === filter.person_id) &&
     (!filter.status || detection.status === filter.status) &&
+    (!filter.quality || isOfQuality(detection, filter.quality)) &&
     (!filter.review || isQuestion(detection)) &&
     (!filter.from || captured >= Date.parse(filter.from)) &&
     (!filter.to || captured < Date.parse(filter.to))

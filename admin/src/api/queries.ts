@@ -13,6 +13,7 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
+import { midnight, startOfDay } from "../format";
 import * as client from "./client";
 import type { Detection, Page, PairingCode, Person, Role } from "./types";
 
@@ -170,6 +171,13 @@ export const useFaces = (personId: string) =>
 
 export const useVisits = (personId: string) =>
   usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
+
+/** Everybody's visits of a day. */
+export const useVisitsOfDay = (day: string) => {
+  const start = startOfDay(day);
+  const filter = { from: start.toISOString(), to: midnight(start, 1).toISOString() };
+  return usePages(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
+};
 
 /** The classes that there are, to choose from. */
 export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });

@@ -9,7 +9,8 @@ import {
   IconFingerprint,
   IconHistory,
   IconKey,
-  IconLivePhoto,
+  IconPhotoScan,
+  IconSun,
   IconUserCog,
   IconUserQuestion,
   IconUsers,
@@ -28,16 +29,17 @@ import styles from "./Shell.module.css";
 import { TroubleCount } from "./TroubleCount";
 
 const SECTIONS = [
-  { to: "/", label: "Live", Icon: IconLivePhoto },
-  { to: "/people", label: "People", Icon: IconUsers },
+  { to: "/", label: "Today", Icon: IconSun },
   { to: "/review", label: "Review", Icon: IconUserQuestion },
+  { to: "/people", label: "People", Icon: IconUsers },
+  { to: "/detections", label: "Detections", Icon: IconPhotoScan },
   { to: "/search", label: "Search", Icon: IconFaceId },
   { to: "/attendance", label: "Attendance", Icon: IconCalendarClock },
-  { to: "/alerts", label: "Alerts", Icon: IconBell },
-  { to: "/identity", label: "Identity", Icon: IconFingerprint },
-  { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
   { to: "/live-camera", label: "Live camera", Icon: IconCamera },
+  { to: "/alerts", label: "Alerts", Icon: IconBell },
+  { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
   { to: "/devices", label: "Devices", Icon: IconKey },
+  { to: "/identity", label: "Identity", Icon: IconFingerprint },
 ];
 
 /** What is for admins alone. */

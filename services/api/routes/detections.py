@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
@@ -78,6 +78,10 @@ async def page(
     camera_id: str | None = None,
     person_id: str | None = None,
     status: DetectionStatus | None = None,
+    quality: Annotated[
+        Literal["good", "poor"] | None,
+        Query(description="Whether the picture is good enough to tell who it shows."),
+    ] = None,
     review: bool = False,
     since: Annotated[wire.Utc | None, Query(alias="from")] = None,
     until: Annotated[wire.Utc | None, Query(alias="to")] = None,
@@ -89,6 +93,7 @@ async def page(
         camera_id=camera_id,
         person_id=person_id,
         status=status,
+        acceptable=None if quality is None else quality == "good",
         review=review,
         since=since,
         until=until,

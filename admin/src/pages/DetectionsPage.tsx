@@ -1,19 +1,16 @@
-import { Alert, Button, Code, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, Text, TextInput } from "@mantine/core";
 import { IconFilterOff } from "@tabler/icons-react";
 import { useSearchParams } from "react-router";
-import type { DetectionFilter } from "../api/client";
-import { useCameras, useStats } from "../api/queries";
+import type { DetectionFilter, Quality } from "../api/client";
+import { useCameras } from "../api/queries";
 import type { DetectionStatus } from "../api/types";
-import { CameraTrouble } from "../components/CameraTrouble";
 import { DetectionList } from "../components/DetectionList";
 import { EmptyState } from "../components/EmptyState";
-import { Figures } from "../components/Figures";
 import { GettingStarted } from "../components/GettingStarted";
 import { PageHeader } from "../components/PageHeader";
-import { count, midnight } from "../format";
-import styles from "./LivePage.module.css";
-
-const SLOW_QUEUE_S = 60;
+import { PersonFilter } from "../components/PersonFilter";
+import { midnight, startOfDay } from "../format";
+import styles from "./DetectionsPage.module.css";
 
 const STATUSES: { value: DetectionStatus; label: string }[] = [
   { value: "classified", label: "Identified" },
@@ -23,11 +20,15 @@ const STATUSES: { value: DetectionStatus; label: string }[] = [
   { value: "not_a_face", label: "Not a face" },
 ];
 
-/** The newest detections, as they come in. */
-export function LivePage() {
+const QUALITIES: { value: Quality; label: string }[] = [
+  { value: "good", label: "Good pictures" },
+  { value: "poor", label: "Poor pictures" },
+];
+
+/** Every detection, the newest first, as they come in. */
+export function DetectionsPage() {
   const [parameters, setParameters] = useSearchParams();
   const filter = filterOf(parameters);
-  const filtered = Object.values(filter).some(Boolean);
 
   function choose(parameter: string, value: string) {
     setParameters((current) => {
@@ -39,15 +40,12 @@ export function LivePage() {
 
   return (
     <>
-      <PageHeader title="Live">
-        <Filters parameters={parameters} choose={choose} />
-      </PageHeader>
-      <CameraTrouble />
-      <TodayFigures />
+      <PageHeader title="Detections" />
+      <Filters parameters={parameters} choose={choose} />
       <DetectionList
         filter={filter}
         empty={
-          filtered ? (
+          Object.values(filter).some(Boolean) ? (
             <EmptyState icon={IconFilterOff} title="Nothing matches">
               <Button variant="default" mt="xs" onClick={() => setParameters({})}>
                 Show everything
@@ -63,14 +61,20 @@ export function LivePage() {
 }
 
 function filterOf(parameters: URLSearchParams): DetectionFilter {
-  const day = parameters.get("day");
-  const start = day ? new Date(`${day}T00:00`) : undefined;
+  const [from, to] = [dayOf(parameters.get("from")), dayOf(parameters.get("to"))];
   return {
     camera_id: parameters.get("camera") ?? undefined,
+    person_id: parameters.get("person") ?? undefined,
     status: (parameters.get("status") as DetectionStatus | null) ?? undefined,
-    from: start?.toISOString(),
-    to: start && midnight(start, 1).toISOString(),
+    quality: (parameters.get("quality") as Quality | null) ?? undefined,
+    from: from?.toISOString(),
+    to: to && midnight(to, 1).toISOString(),
   };
+}
+
+function dayOf(given: string | null): Date | undefined {
+  const day = given ? startOfDay(given) : undefined;
+  return day && !Number.isNaN(day.getTime()) ? day : undefined;
 }
 
 function Filters({
@@ -98,38 +102,28 @@ function Filters({
         onChange={(event) => choose("status", event.currentTarget.value)}
         data={[{ value: "", label: "Any status" }, ...STATUSES]}
       />
-      <TextInput
-        type="date"
-        aria-label="Day"
-        value={parameters.get("day") ?? ""}
-        onChange={(event) => choose("day", event.currentTarget.value)}
+      <PersonFilter value={parameters.get("person")} onChange={(id) => choose("person", id)} />
+      <NativeSelect
+        aria-label="Quality"
+        value={parameters.get("quality") ?? ""}
+        onChange={(event) => choose("quality", event.currentTarget.value)}
+        data={[{ value: "", label: "Any quality" }, ...QUALITIES]}
       />
+      {(["from", "to"] as const).map((end) => (
+        <TextInput
+          key={end}
+          type="date"
+          leftSection={
+            <Text fz="xs" c="dimmed">
+              {end}
+            </Text>
+          }
+          leftSectionWidth={48}
+          aria-label={end === "from" ? "From" : "To"}
+          value={parameters.get(end) ?? ""}
+          onChange={(event) => choose(end, event.currentTarget.value)}
+        />
+      ))}
     </search>
-  );
-}
-
-function TodayFigures() {
-  const stats = useStats(midnight(new Date()).toISOString()).data;
-  if (!stats) return null;
-  const waitingS = stats.oldest_pending_s ?? 0;
-  return (
-    <>
-      <Figures
-        label="Today"
-        figures={{
-          "Seen today": stats.detections,
-          People: stats.persons,
-          "New people": stats.new_persons,
-          "Alerts sent": stats.alerts_sent,
-          "Being identified": stats.queue,
-        }}
-      />
-      {waitingS > SLOW_QUEUE_S && (
-        <Alert color="red" mt="md" title="Faces are waiting to be identified">
-          The oldest of {count(stats.queue, "detection")} has waited for{" "}
-          {count(Math.round(waitingS / 60), "minute")}. Is <Code>usher classify</Code> running?
-        </Alert>
-      )}
-    </>
   );
 }

@@ -1,0 +1,33 @@
+import { Alert, Code } from "@mantine/core";
+import { useStats } from "../api/queries";
+import { count, midnight } from "../format";
+import { Figures } from "./Figures";
+
+const SLOW_QUEUE_S = 60;
+
+/** The counts of the day, and a word where faces wait too long to be identified. */
+export function TodayFigures() {
+  const stats = useStats(midnight(new Date()).toISOString()).data;
+  if (!stats) return null;
+  const waitingS = stats.oldest_pending_s ?? 0;
+  return (
+    <>
+      <Figures
+        label="Today"
+        figures={{
+          "Seen today": stats.detections,
+          People: stats.persons,
+          "New people": stats.new_persons,
+          "Alerts sent": stats.alerts_sent,
+          "Being identified": stats.queue,
+        }}
+      />
+      {waitingS > SLOW_QUEUE_S && (
+        <Alert color="red" mt="md" title="Faces are waiting to be identified">
+          The oldest of {count(stats.queue, "detection")} has waited for{" "}
+          {count(Math.round(waitingS / 60), "minute")}. Is <Code>usher classify</Code> running?
+        </Alert>
+      )}
+    </>
+  );
+}

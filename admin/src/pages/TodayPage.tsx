@@ -1,0 +1,148 @@
+import { Alert, Anchor, Badge, Skeleton, Text, Title } from "@mantine/core";
+import { IconMoon, IconUserQuestion } from "@tabler/icons-react";
+import { Link } from "react-router";
+import { detectionImage } from "../api/client";
+import { useCameraName, useDetections, useIdentityStats, useVisitsOfDay } from "../api/queries";
+import type { PersonKind, Visit } from "../api/types";
+import { CameraStates } from "../components/CameraStates";
+import { CameraTrouble } from "../components/CameraTrouble";
+import { useDetectionLink } from "../components/DetectionDrawer";
+import { EmptyState } from "../components/EmptyState";
+import { Failure } from "../components/Failure";
+import { GettingStarted } from "../components/GettingStarted";
+import { LoadMore } from "../components/LoadMore";
+import { PageHeader } from "../components/PageHeader";
+import { Portrait } from "../components/Portrait";
+import { TodayFigures } from "../components/TodayFigures";
+import { clockTime, count, isoDay, listed } from "../format";
+import { personName } from "../outcome";
+import styles from "./TodayPage.module.css";
+
+type Guest = { person: NonNullable<Visit["person"]>; visits: Visit[] };
+
+/** Strangers first: they are why somebody looks here. */
+const SECTIONS: { kind: PersonKind; title: string }[] = [
+  { kind: "unknown", title: "Strangers" },
+  { kind: "known", title: "People Usher knows" },
+  { kind: "ignored", title: "Ignored" },
+];
+
+/** Who was seen where today, as it happens, and how the cameras are. */
+export function TodayPage() {
+  return (
+    <>
+      <PageHeader title="Today" />
+      <CameraTrouble />
+      <TodayFigures />
+      <CameraStates />
+      <Questions />
+      <Guests />
+    </>
+  );
+}
+
+function Questions() {
+  const waiting = useIdentityStats().data?.review;
+  if (!waiting) return null;
+  return (
+    <Alert mt="md" py="xs" variant="light" icon={<IconUserQuestion aria-hidden />}>
+      <Anchor component={Link} to="/review" inherit c="inherit" fw={600} underline="always">
+        {count(waiting, "face")}
+      </Anchor>{" "}
+      {waiting === 1 ? "is probably somebody's: is it?" : "are probably somebody's: are they?"}
+    </Alert>
+  );
+}
+
+function Guests() {
+  const visits = useVisitsOfDay(isoDay(new Date()));
+  if (visits.isPending) return <Skeleton height={200} mt="lg" aria-label="Loading" />;
+  if (!visits.data) return <Failure error={visits.error} retry={visits.refetch} />;
+  const guests = byPerson(visits.data);
+  if (guests.length === 0) return <NobodyYet />;
+  return (
+    <>
+      {SECTIONS.map(({ kind, title }) => {
+        const ofKind = guests.filter(({ person }) => person.kind === kind);
+        if (ofKind.length === 0) return null;
+        return (
+          <section key={kind} className={styles.section}>
+            <Title order={2} fz="md" mb="xs">
+              {title}{" "}
+              <Badge
+                variant="light"
+                color={kind === "unknown" ? "orange" : "gray"}
+                component="span"
+              >
+                {ofKind.length}
+              </Badge>
+            </Title>
+            <ul className={styles.guests} aria-label={`${title} today`}>
+              {ofKind.map((guest) => (
+                <GuestCard key={guest.person.id} guest={guest} />
+              ))}
+            </ul>
+          </section>
+        );
+      })}
+      <LoadMore list={visits} label="Load earlier visits" />
+    </>
+  );
+}
+
+/** The first page of somebody who has just installed Usher, or a quiet day. */
+function NobodyYet() {
+  const detections = useDetections({});
+  if (detections.isPending) return null;
+  if (detections.data?.length === 0) return <GettingStarted />;
+  return (
+    <EmptyState icon={IconMoon} title="Nobody yet today">
+      <Anchor component={Link} to="/detections" inherit>
+        Earlier days are under Detections.
+      </Anchor>
+    </EmptyState>
+  );
+}
+
+function GuestCard({ guest: { person, visits } }: { guest: Guest }) {
+  const linkTo = useDetectionLink();
+  const cameraName = useCameraName();
+  const [latest] = visits;
+  const pictured = visits.find((visit) => visit.detection_id)?.detection_id;
+  const times = visits.flatMap((visit) => [visit.started_at, visit.last_at]).sort();
+  const [first, last] = [clockTime(times[0] ?? ""), clockTime(times.at(-1) ?? "")];
+  const cameras = [...new Set(visits.map((visit) => cameraName(visit.camera_id)))];
+  return (
+    <li className={styles.guest} data-kind={person.kind}>
+      {pictured ? (
+        <Link to={linkTo(pictured)} className={styles.picture}>
+          <img src={detectionImage(pictured, 160)} alt={`${personName(person)}, seen today`} />
+        </Link>
+      ) : (
+        <Portrait person={{ ...person, face_id: null }} size={64} />
+      )}
+      <div className={styles.words}>
+        <Anchor component={Link} to={`/people/${person.id}`} fw={650} c="inherit">
+          {personName(person)}
+        </Anchor>
+        <Text fz="sm">{listed(cameras)}</Text>
+        <Text fz="sm" c="dimmed">
+          <time dateTime={latest?.last_at}>{first === last ? first : `${first} to ${last}`}</time>
+          {visits.length > 1 && `, ${count(visits.length, "visit")}`}
+        </Text>
+      </div>
+    </li>
+  );
+}
+
+/** Whoever was seen last comes first; of each the newest visit. */
+function byPerson(visits: Visit[]): Guest[] {
+  const guests = new Map<string, Guest>();
+  for (const visit of visits) {
+    if (!visit.person) continue;
+    const guest = guests.get(visit.person.id);
+    if (guest) guest.visits.push(visit);
+    else guests.set(visit.person.id, { person: visit.person, visits: [visit] });
+  }
+  return [...guests.values()];
+}

@@ -1,0 +1,88 @@
+"""Today: who was seen where, and Detections with its filters."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+
+from tests.admin.acting import (
+    CLASSIFIED_WITHIN_MS,
+    PHONE,
+    assert_fits,
+    assert_picture_loads,
+    photograph_of,
+    see,
+    wait_until_connected,
+)
+from tests.running import RunningSystem
+
+
+async def test_today_tells_of_a_stranger_as_they_come_and_of_who_they_are_once_named(
+    page: Page, running_system: RunningSystem, photograph: Path
+) -> None:
+    await wait_until_connected(page)
+    await asyncio.to_thread(running_system.upload, photograph, "front-door")
+
+    strangers = page.get_by_role("list", name="Strangers today").get_by_role("listitem")
+    await expect(strangers).to_have_count(1, timeout=CLASSIFIED_WITHIN_MS)
+    await expect(strangers).to_contain_text("front-door")
+    await assert_picture_loads(strangers.get_by_role("img"))
+    await expect(page.get_by_role("list", name="Cameras")).to_contain_text("front-door")
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+
+    await strangers.get_by_role("img").click()
+    drawer = page.get_by_role("dialog", name="Detection")
+    await drawer.get_by_label("Who is this?").fill("Ann Today")
+    await page.keyboard.press("Enter")
+    await expect(drawer.get_by_role("link", name="Ann Today")).to_be_visible()
+    await page.keyboard.press("Escape")
+
+    known = page.get_by_role("list", name="People Usher knows today").get_by_role("listitem")
+    await expect(known).to_contain_text("Ann Today")
+    await expect(strangers).to_have_count(0)
+
+
+IDENTIFIED = re.compile("^(?!Identifying)")
+
+
+async def test_detections_are_narrowed_by_camera_status_quality_person_and_day(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    photograph = photograph_of(test_data, "Winona_Ryder")
+    card = await see(page, running_system, photograph, "car-park")
+    other = await see(page, running_system, photograph, "front-door")
+    for one in (card, other):
+        await expect(one).to_have_accessible_name(IDENTIFIED, timeout=CLASSIFIED_WITHIN_MS)
+
+    await choose(page, "Camera", "car-park")
+    await expect(other).to_have_count(0)
+    await choose(page, "Quality", "Good pictures")
+    await choose(page, "Status", "Identified")
+    await page.reload()
+    await expect(card).to_be_visible()
+    await choose(page, "Quality", "Poor pictures")
+    await expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    await page.get_by_role("button", name="Show everything").click()
+    await expect(other).to_be_visible()
+
+    person = page.get_by_role("combobox", name="Person")
+    await person.fill("nobody of this name")
+    await expect(page.get_by_text("Nobody of that name")).to_be_visible()
+    found = re.search(r"p-\w+", await card.inner_text())
+    assert found is not None
+    await person.fill(found[0])
+    await page.get_by_role("option", name=f"Stranger {found[0]}").click()
+    await expect(page).to_have_url(re.compile(f"person={found[0]}"))
+    await expect(card).to_be_visible()
+
+    await page.get_by_label("From").fill("2001-01-01")
+    await page.get_by_label("To", exact=True).fill("2001-01-02")
+    await expect(card).to_have_count(0)
+
+
+async def choose(page: Page, name: str, label: str) -> None:
+    await page.get_by_role("combobox", name=name, exact=True).select_option(label=label)
