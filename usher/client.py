@@ -47,6 +47,8 @@ from usher.wire import (
     IdentityChange,
     IdentityStats,
     Merge,
+    OperatingSettings,
+    OperatingSettingsUpdate,
     Page,
     Pairing,
     PairingCode,
@@ -63,6 +65,7 @@ from usher.wire import (
     Session,
     Split,
     Stats,
+    System,
     Token,
     TokenCreate,
     TokenCreated,
@@ -448,6 +451,18 @@ class UsherClient:
 
     def stats(self, *, since: datetime | None = None) -> Stats:
         return self._get(Stats, "/stats", {"since": since.isoformat()} if since else {})
+
+    def settings(self) -> OperatingSettings:
+        """What an operator has set."""
+        return self._get(OperatingSettings, "/settings")
+
+    def update_settings(self, update: OperatingSettingsUpdate) -> OperatingSettings:
+        """Change it; every service takes it up within some seconds."""
+        return self._send(OperatingSettings, "PATCH", "/settings", update)
+
+    def system(self) -> System:
+        """What waits, who works, what is kept, and how much room is left."""
+        return self._get(System, "/system")
 
     def users(self) -> list[User]:
         """Everybody who may sign in."""

@@ -672,6 +672,54 @@ class AlertSettlement(Body):
 # ---- Figures ------------------------------------------------------------------------------------
 
 
+class OperatingSettings(Resource):
+    """What an operator changes while Usher runs."""
+
+    identity_rule: Literal["budget", "fixed"]
+    identity_budget: float = Field(
+        description="The share of strangers that may be called by a name."
+    )
+    taken_up: bool = Field(
+        description="Whether this API decides by it already; a change takes some seconds."
+    )
+
+
+class OperatingSettingsUpdate(Body):
+    """What is left out stays as it is."""
+
+    identity_budget: float | None = Field(None, ge=0.0005, le=0.2)
+
+
+class DatabaseSize(Resource):
+    """How much MongoDB keeps, in the collections that grow."""
+
+    version: str
+    bytes: int = Field(description="On disk, with the indexes.")
+    documents: dict[str, int]
+
+
+class DiskSpace(Resource):
+    """Of the disk that the pictures are on."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+class System(Resource):
+    """How the system does."""
+
+    version: str
+    model: str = Field(description="Whose vectors are compared.")
+    queue: int = Field(description="Detections that are not finished yet.")
+    oldest_pending_s: float | None = None
+    alerts_unsent: int
+    classifier: str | None = Field(
+        description="Where the classifier runs that says who is who; null where none does."
+    )
+    database: DatabaseSize
+    disk: DiskSpace
+
+
 class Stats(Resource):
     """Counts since a moment (or ever), and what is in the queues now.
 

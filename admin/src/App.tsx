@@ -17,7 +17,9 @@ import { PersonPage } from "./pages/PersonPage";
 import { RenewPage } from "./pages/RenewPage";
 import { ReviewPage } from "./pages/ReviewPage";
 import { SearchPage } from "./pages/SearchPage";
+import { SettingsPage } from "./pages/SettingsPage";
 import { SignInPage } from "./pages/SignInPage";
+import { SystemPage } from "./pages/SystemPage";
 import { TodayPage } from "./pages/TodayPage";
 import { UsersPage } from "./pages/UsersPage";
 
@@ -57,6 +59,8 @@ export function App() {
         <Route path="cameras" element={<CamerasPage />} />
         <Route path="live-camera" element={<LiveCameraPage />} />
         <Route path="devices" element={<DevicesPage />} />
+        <Route path="settings" element={<SettingsPage />} />
+        <Route path="system" element={<SystemPage />} />
         <Route path="users" element={<UsersPage />} />
         <Route path="audit" element={<AuditPage />} />
         <Route path="*" element={<NotFoundPage />} />

@@ -31,6 +31,7 @@ const WORDS: Record<string, string> = {
   "detection.assign": "said who is on the detection",
   "detection.reject": "said who is not on the detection",
   "detection.retry": "tried again the detection",
+  "settings.update": "changed the setting",
   "identity.undo": "took back the change",
   search: "searched with a photograph",
 };

@@ -78,10 +78,11 @@ export const shortDate = (iso: string) => SHORT.format(new Date(iso));
 /** "14.9", "6": a rate, no more exact than one reads it. */
 export const rate = (number: number) => RATE.format(number);
 
-/** "120 kB", "3.4 MB". */
+/** "120 kB", "3.4 MB", "12 GB". */
 export function bytes(number: number): string {
   if (number < 1_000_000) return `${NUMBER.format(Math.ceil(number / 1000))} kB`;
-  return `${RATE.format(number / 1_000_000)} MB`;
+  if (number < 1_000_000_000) return `${RATE.format(number / 1_000_000)} MB`;
+  return `${RATE.format(number / 1_000_000_000)} GB`;
 }
 
 /** "9:41": minutes and seconds that are left until then. */

@@ -23,6 +23,7 @@ from services.api.routes import (
     health,
     identify,
     identity,
+    operating,
     persons,
     search,
     sessions,
@@ -92,6 +93,7 @@ def _version_1() -> APIRouter:
         users,
         tokens,
         audit,
+        operating,
     ):
         router.include_router(part.router)
 

@@ -23,7 +23,9 @@ from usher.domain.records import Role
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import connected
+from usher.storage.operating import Operating
 from usher.storage.serving import Embedders
+from usher.tasks import cancel, first_of
 
 app = typer.Typer()
 log = structlog.get_logger()
@@ -49,17 +51,19 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
-        watch = asyncio.create_task(self._end_with_the_model(), name="model")
+        watch = asyncio.create_task(self._end_when_outdated(), name="outdated")
         try:
             await super().main_loop()
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            await cancel((watch,))
 
-    async def _end_with_the_model(self) -> None:
-        """End as by a signal when another model serves than that of the routes."""
+    async def _end_when_outdated(self) -> None:
+        """End as by a signal when another model serves, or another budget is set, than here."""
         state: State = self._api.state.usher
-        await Embedders(state.database).until_another_serves(state.pipeline.model_id)
+        await first_of(
+            Embedders(state.database).until_another_serves(state.pipeline.model_id),
+            Operating(state.database).until_another_budget(state.settings.identity_budget),
+        )
         self.handle_exit(signal.SIGTERM, None)
 
 

@@ -174,6 +174,25 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
     "AlertClaim": {"limit": 10, "lease_s": 60},
     "ClaimedAlert": {**_ALERT, "claim_token": "6a1f0c000000000000000004"},
     "AlertSettlement": {"claim_token": "6a1f0c000000000000000004"},
+    "OperatingSettings": {
+        "identity_rule": "budget",
+        "identity_budget": 0.01,
+        "taken_up": True,
+    },
+    "OperatingSettingsUpdate": {"identity_budget": 0.005},
+    "System": {
+        "version": "0.1.0",
+        "model": "dlib-resnet-v1/crops-4",
+        "queue": 0,
+        "alerts_unsent": 0,
+        "classifier": "gatehouse",
+        "database": {
+            "version": "7.0.14",
+            "bytes": 81_000_000,
+            "documents": {"detections": 12_000, "persons": 310, "visits": 900},
+        },
+        "disk": {"total_bytes": 256_000_000_000, "free_bytes": 120_000_000_000},
+    },
     "Stats": {
         "detections": 120,
         "by_status": {"classified": 110, "unidentifiable": 10},

@@ -33,6 +33,7 @@ from usher.storage.database import Database, is_passing
 from usher.storage.detections import Detections
 from usher.storage.frames import FrameStore
 from usher.storage.history import History
+from usher.storage.operating import Operating
 from usher.storage.pairing import PairingCodes
 from usher.storage.people import People
 from usher.storage.references import References
@@ -91,11 +92,15 @@ class State:
     rule: Rule
     search: FaceSearch
     stays: Stays
+    operating: Operating
 
 
 @asynccontextmanager
 async def running_state(settings: Settings, database: Database) -> AsyncIterator[State]:
     """Build the state, and keep its background work going."""
+    operating = Operating(database)
+    budget = await operating.identity_budget(settings.identity_budget)
+    settings = settings.model_copy(update={"identity_budget": budget})
     runtime = Runtime(
         threads=settings.threads, provider=settings.provider, model_cache=settings.model_cache
     )
@@ -148,6 +153,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
             rule=rule,
         ),
         stays=Stays(database),
+        operating=operating,
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),

@@ -18,10 +18,11 @@ from usher.identity.rules import make_rule
 from usher.observability import configure_logging
 from usher.settings import Settings, load_settings
 from usher.storage.database import Database, connected
+from usher.storage.operating import Operating
 from usher.storage.references import warn_of_other_models
 from usher.storage.schema import prepare
 from usher.storage.serving import Embedders, Named
-from usher.tasks import cancel
+from usher.tasks import cancel, first_of
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
 
@@ -53,17 +54,18 @@ async def _work(settings: Settings) -> None:
     uri = settings.mongodb_uri.get_secret_value()
     async with connected(uri, settings.mongodb_database) as database:
         await prepare(database)
+        budget = await Operating(database).identity_budget(settings.identity_budget)
         pipeline = await _load_pipeline(settings, database)
         rule = make_rule(
             settings.identity_rule,
             model=pipeline.model_id,
             impostors=pipeline.impostors,
-            budget=settings.identity_budget,
+            budget=budget,
             fixed_distance=settings.identity_fixed_distance,
         )
         await warn_of_other_models(database, pipeline.model_id)
         log.info("ready", model=pipeline.model_id)
-        async with _stopped_with_its_model(stop, database, pipeline.model_id):
+        async with _stopped_when_outdated(stop, database, pipeline.model_id, budget):
             await make_worker(settings, database, pipeline, rule).run(stop)
     log.info("stopped")
 
@@ -81,16 +83,19 @@ async def _load_pipeline(settings: Settings, database: Database) -> FacePipeline
 
 
 @asynccontextmanager
-async def _stopped_with_its_model(
-    stop: asyncio.Event, database: Database, model: str
+async def _stopped_when_outdated(
+    stop: asyncio.Event, database: Database, model: str, budget: float
 ) -> AsyncIterator[None]:
-    """Set `stop` when another model serves than that one."""
+    """Set `stop` when another model serves than that one, or another budget is set."""
 
     async def watch() -> None:
-        await Embedders(database).until_another_serves(model)
+        await first_of(
+            Embedders(database).until_another_serves(model),
+            Operating(database).until_another_budget(budget),
+        )
         stop.set()
 
-    task = asyncio.create_task(watch(), name="model")
+    task = asyncio.create_task(watch(), name="outdated")
     try:
         yield
     finally:

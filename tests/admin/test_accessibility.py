@@ -38,6 +38,8 @@ PAGES = [
     "/devices",
     "/search",
     "/attendance",
+    "/settings",
+    "/system",
     "/users",
     "/audit",
 ]

@@ -222,6 +222,13 @@ export const getPairingCode = (id: string) => get<T.PairingCode>(`/pairing-codes
 
 export const getStats = (since: string) => get<T.Stats>("/stats", { since });
 
+// ---- Operation ----
+
+export const getSettings = () => get<T.OperatingSettings>("/settings");
+export const updateSettings = (update: { identity_budget: number }) =>
+  send<T.OperatingSettings>("PATCH", "/settings", update);
+export const getSystem = () => get<T.System>("/system");
+
 // ---- Users, tokens, audit ----
 
 export const listUsers = (cursor?: string) => get<T.Page<T.User>>("/users", { cursor });

@@ -248,6 +248,20 @@ export const useTokens = () => usePages(["tokens"], client.listTokens);
 export const useAudit = (filter: client.AuditFilter) =>
   usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));
 
+const SETTINGS_EVERY_MS = 2_000;
+
+/** What an operator has set; asked again until the services have taken it up. */
+export const useSettings = () =>
+  useQuery({
+    queryKey: ["settings"],
+    queryFn: client.getSettings,
+    refetchInterval: ({ state: { data } }) =>
+      data?.taken_up === false ? SETTINGS_EVERY_MS : false,
+  });
+
+export const useSystem = () =>
+  useQuery({ queryKey: ["system"], queryFn: client.getSystem, refetchInterval: 10_000 });
+
 export const useStats = (since: string) =>
   useQuery({
     queryKey: ["stats", since],

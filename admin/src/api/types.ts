@@ -266,6 +266,23 @@ export type Alert = {
   reason?: string | null;
 };
 
+export type OperatingSettings = {
+  identity_rule: "budget" | "fixed";
+  identity_budget: number;
+  taken_up: boolean;
+};
+
+export type System = {
+  version: string;
+  model: string;
+  queue: number;
+  oldest_pending_s?: number | null;
+  alerts_unsent: number;
+  classifier: string | null;
+  database: { version: string; bytes: number; documents: Record<string, number> };
+  disk: { total_bytes: number; free_bytes: number };
+};
+
 export type Stats = {
   detections: number;
   by_status: Partial<Record<DetectionStatus, number>>;

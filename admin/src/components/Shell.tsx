@@ -1,6 +1,7 @@
 import { AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
+  IconAdjustments,
   IconBell,
   IconCalendarClock,
   IconCamera,
@@ -10,6 +11,7 @@ import {
   IconHistory,
   IconKey,
   IconPhotoScan,
+  IconServer,
   IconSun,
   IconUserCog,
   IconUserQuestion,
@@ -44,6 +46,8 @@ const SECTIONS = [
 
 /** What is for admins alone. */
 const ADMIN_SECTIONS = [
+  { to: "/settings", label: "Settings", Icon: IconAdjustments },
+  { to: "/system", label: "System", Icon: IconServer },
   { to: "/users", label: "Users", Icon: IconUserCog },
   { to: "/audit", label: "Audit", Icon: IconHistory },
 ];

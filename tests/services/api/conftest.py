@@ -187,6 +187,7 @@ async def database(_prepared: Database) -> AsyncIterator[Database]:
     kept = {"settings", "leases"}
     names = [name for name in await _prepared.list_collection_names() if name not in kept]
     await asyncio.gather(*(_prepared[name].delete_many({}) for name in names))
+    await _prepared["settings"].delete_one({"_id": "operating"})
     # Without an account of what changed: whoever holds people in memory reads them all anew.
     await _prepared["settings"].update_one({"_id": "gallery"}, {"$inc": {"version": 1}})
 

@@ -35,6 +35,7 @@ EVERYBODYS = {
     "GET /openapi.json": "says nothing of anybody",
     "GET /identity/changes": "names persons, whom everybody sees, and no camera and no picture",
     "GET /stats/identity": "is of all known people; what waits for an answer is of one's cameras",
+    "GET /settings": "is of the whole system, and says nothing of anybody",
     "GET /devices": "keys are of devices, which may have cameras of all kinds",
     "GET /session": "is of oneself",
     "GET /tokens": "are one's own",

@@ -1,0 +1,32 @@
+"""Settings and System."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import Page, expect
+
+from tests.admin.acting import PHONE, assert_fits
+
+
+async def test_system_page_says_what_is_kept_and_how_much_room_is_left(page: Page) -> None:
+    await page.get_by_role("navigation").get_by_role("link", name="System").click()
+
+    await expect(page.get_by_text(re.compile(r"of .+ GB are free"))).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="Audit entries")
+    await expect(row).to_contain_text(re.compile(r"\d"))
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+
+
+async def test_admin_chooses_how_many_strangers_may_be_named(page: Page) -> None:
+    """The last of this file: the API ends, for its supervisor to start it anew."""
+    await page.get_by_role("navigation").get_by_role("link", name="Settings").click()
+    await expect(page.get_by_role("radio", name="10 (as installed)")).to_be_checked()
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+
+    await page.get_by_role("radio", name="1 (very strict)").check()
+    await page.get_by_role("button", name="Save").click()
+
+    await expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
