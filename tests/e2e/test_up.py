@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -282,3 +283,31 @@ def _enrolled(system: RunningSystem, name: str, photograph: Path) -> str:
             headers=headers,
         ).raise_for_status()
     return person_id
+
+
+def test_changed_setting_is_taken_up_without_anybody_starting_anything(tmp_path: Path) -> None:
+    with up(tmp_path):
+        until(lambda: "First login" in output_of(tmp_path))
+        login = re.search(r"First login  (\w+) / (\S+)", output_of(tmp_path))
+        assert login is not None
+        log = tmp_path / "logs" / "classify.log"
+        until(lambda: log.exists() and '"ready"' in log.read_text())
+        before = processes_of(tmp_path)
+        with httpx2.Client(base_url=f"{_panel_url(tmp_path)}/api/v1/") as client:
+            credentials = {"username": login[1], "password": login[2]}
+            session = client.post("session", json=credentials).json()
+            client.headers["X-CSRF-Token"] = session["csrf_token"]
+            changed = client.patch("settings", json={"identity_budget": 0.002}).json()
+            assert changed["taken_up"] is False
+
+            def taken_up() -> bool:
+                try:
+                    return bool(client.get("settings").json()["taken_up"])
+                except (httpx2.TransportError, ValueError, KeyError):
+                    return False  # it is starting again
+
+            until(taken_up)
+            assert client.get("settings").json()["identity_budget"] == 0.002
+            assert client.get("stats/identity").json()["budget"] == 0.002
+        until(lambda: processes_of(tmp_path)["classify"].pid != before["classify"].pid)
+        assert processes_of(tmp_path)["mongod"].pid == before["mongod"].pid

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from usher.client import UsherClient
 from usher.commands.engine import Engine, load_engine
 from usher.commands.people import PeopleFolder, PersonFiles, Refusal, read_people
-from usher.commands.portraits import choose_portraits
+from usher.portraits import choose_portraits
 from usher.domain.errors import (
     ConfigurationError,
     Conflict,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from usher.commands.annotate import CODECS, Summary, check_paths, writing
-from usher.commands.clips import Clip
+from usher.vision.clips import Clip
 from usher.commands.drawing import draw_sightings, label_of
 from usher.commands.sightings import Sighting
 from usher.domain.errors import InvalidInput, SourceError

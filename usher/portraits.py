@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.commands.clips import Clip
+from usher.vision.clips import Clip
 from usher.domain.errors import InvalidImage, NoFaceFound
 from usher.identity.rules import Rule
 from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg

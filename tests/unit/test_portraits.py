@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from usher.commands.portraits import (
+from usher.portraits import (
     MOST_POSES,
     choose_portraits,
     describe_photograph,
