@@ -378,6 +378,18 @@ class UsherClient:
         path = f"/persons/{face.person_id}/faces/{face.id}/image"
         return self._request("GET", path, params={"size": size} if size else None).content
 
+    def enrol_video(self, person_id: str, video: bytes) -> list[Face]:
+        """Add the frames of a video (at most a minute, 200 MB) that show a person best.
+
+        Raises
+        ------
+        InvalidInput
+            If it cannot be used; the message says why.
+        """
+        files = {"video": ("video", video)}
+        response = self._request("POST", f"/persons/{person_id}/videos", files=files)
+        return Page[Face].model_validate_json(response.content).items
+
     def enrol_face(
         self, person_id: str, photograph: bytes, *, idempotency_key: str | None = None
     ) -> Face:

@@ -9,8 +9,7 @@ there are put aside before.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.vision.clips import Clip
 from usher.domain.errors import InvalidImage, NoFaceFound
 from usher.identity.rules import Rule
-from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
+from usher.vision.clips import Clip
+from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FaceDescription, FacePipeline
 
 PHOTO_MAX_PIXELS = 50_000_000
@@ -108,7 +107,20 @@ def choose_portraits(
     InvalidImage
         If it shows several people about as often.
     """
-    seen = _portraits_of(video, pipeline, on_frame)
+    return choose_frames(_frames_of(video, on_frame), pipeline, rule, limit=limit)
+
+
+def choose_frames(
+    jpegs: Iterable[bytes], pipeline: FacePipeline, rule: Rule, *, limit: int = MOST_POSES
+) -> list[Portrait]:
+    """`choose_portraits` of frames that were decoded before.
+
+    Raises
+    ------
+    NoFaceFound, InvalidImage
+        As `choose_portraits`.
+    """
+    seen = [found for jpeg in jpegs if (found := _portrait(jpeg, pipeline)) is not None]
     if not seen:
         raise NoFaceFound("no frame shows one clear face: film the person's face alone, in light")
     vectors = np.stack([portrait.face.embedding for portrait in seen])
@@ -197,30 +209,17 @@ def _distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float64)
 
 
-def _portraits_of(
-    video: Path, pipeline: FacePipeline, on_frame: Callable[[float], None]
-) -> list[Portrait]:
-    portraits = []
+def _frames_of(video: Path, on_frame: Callable[[float], None]) -> Iterator[bytes]:
+    """Frames as whoever gets their JPEG files sees them."""
     with Clip(video) as clip:
-        for frame in islice(clip.frames(_step(clip)), _MOST_LOOKS):
+        for frame in islice(clip.frames(clip.step(_LOOKS_PER_S, most=_MOST_LOOKS)), _MOST_LOOKS):
             on_frame(min(frame.index / clip.length, 1.0) if clip.length else 0.0)
-            portrait = _portrait(frame.image_rgb, pipeline)
-            if portrait is not None:
-                portraits.append(portrait)
+            yield encode_jpeg(frame.image_rgb, _JPEG_QUALITY)
     on_frame(1.0)
-    return portraits
 
 
-def _step(clip: Clip) -> int:
-    """So that a video is looked at a few times a second, and a long one less often."""
-    often = clip.fps / _LOOKS_PER_S
-    seldom = (clip.length or 0) / _MOST_LOOKS
-    return max(1, math.ceil(max(often, seldom)))
-
-
-def _portrait(frame_rgb: RgbImage, pipeline: FacePipeline) -> Portrait | None:
-    """The frame as whoever gets its JPEG sees it; None where it shows no clear face."""
-    jpeg = encode_jpeg(frame_rgb, _JPEG_QUALITY)
+def _portrait(jpeg: bytes, pipeline: FacePipeline) -> Portrait | None:
+    """The frame, described; None where it shows no clear face."""
     try:
         return Portrait(jpeg, describe_photograph(jpeg, pipeline))
     except (NoFaceFound, InvalidImage):

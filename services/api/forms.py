@@ -24,5 +24,7 @@ def json_of(body: type[BaseModel]) -> Json:
     return {"type": "string", "contentMediaType": "application/json", "contentSchema": reference}
 
 
+VIDEO = form_with("video", video=FILE)
+"""A form with one video."""
 PHOTO = form_with("image", image=FILE)
 """A form with one photograph."""

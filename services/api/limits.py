@@ -16,6 +16,7 @@ KB: Final = 1024
 MB: Final = 1024 * KB
 CROP_MAX_BYTES: Final = 1 * MB
 PHOTO_MAX_BYTES: Final = 20 * MB
+VIDEO_MAX_BYTES: Final = 200 * MB
 FRAME_MAX_BYTES: Final = 300 * KB
 JSON_MAX_BYTES: Final = 64 * KB
 _FORM_OVERHEAD_BYTES: Final = 64 * KB
@@ -24,7 +25,7 @@ _FORM_OVERHEAD_BYTES: Final = 64 * KB
 _CROP_ROUTE = re.compile(rf"{API_PREFIX}/detections/?")
 _REPORT_ROUTE = re.compile(rf"{API_PREFIX}/cameras/[^/]+/report/?")
 _PHOTO_ROUTE = re.compile(rf"{API_PREFIX}/(identify|search|persons/[^/]+/faces)/?")
-
+_VIDEO_ROUTE = re.compile(rf"{API_PREFIX}/persons/[^/]+/videos/?")
 _PAIR_ROUTE = re.compile(rf"{API_PREFIX}/verify/?")
 
 
@@ -36,6 +37,8 @@ def body_cap(path: str) -> int:
         return FRAME_MAX_BYTES + _FORM_OVERHEAD_BYTES
     if _PHOTO_ROUTE.fullmatch(path):
         return PHOTO_MAX_BYTES + _FORM_OVERHEAD_BYTES
+    if _VIDEO_ROUTE.fullmatch(path):
+        return VIDEO_MAX_BYTES + _FORM_OVERHEAD_BYTES
     if _PAIR_ROUTE.fullmatch(path):
         return 2 * PHOTO_MAX_BYTES + _FORM_OVERHEAD_BYTES
     return JSON_MAX_BYTES

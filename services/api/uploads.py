@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
-from services.api.limits import FRAME_MAX_BYTES, KB
+from services.api.limits import FRAME_MAX_BYTES, KB, MB
 from usher.domain.errors import InvalidInput, TooLarge, UnsupportedImage
 
 _FIELD_MAX_BYTES = 16 * KB
@@ -51,6 +51,23 @@ async def read_upload(request: Request, *, max_bytes: int, with_metadata: bool =
         metadata = _text(parts, "metadata") if with_metadata else None
         _expect_no_more(parts)
         return Upload(await _content(image, max_bytes), metadata)
+
+
+@asynccontextmanager
+async def read_video(request: Request, *, max_bytes: int) -> AsyncIterator[UploadFile]:
+    """The file part `video` of a multipart body, which lies on the disk meanwhile.
+
+    Raises
+    ------
+    UnsupportedImage, TooLarge, InvalidInput
+        As `read_upload`.
+    """
+    async with _form(request, "video", fields=0) as parts:
+        video = _file(parts, "video")
+        _expect_no_more(parts)
+        if (video.size or 0) > max_bytes:
+            raise TooLarge(f"the video is larger than {max_bytes // MB} MB: cut it")
+        yield video
 
 
 async def read_pair(request: Request, *, max_bytes: int) -> tuple[bytes, bytes]:

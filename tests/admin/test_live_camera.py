@@ -226,6 +226,25 @@ async def test_live_camera_stops_when_asked_and_fits_a_phone(watching: Page) -> 
     await expect(page.get_by_label("What the camera shows")).to_be_hidden()
 
 
+async def test_person_is_enrolled_at_the_desk_pose_by_pose(page: Page) -> None:
+    await page.context.grant_permissions(["camera"])
+    await add_person(page, "Desk Dora")
+    await page.get_by_role("button", name="Use the camera").click()
+    dialog = page.get_by_role("dialog", name="Photographs by the camera")
+    await expect(dialog.get_by_label("What the camera shows")).to_be_visible()
+    await expect(dialog).to_contain_text("Look straight into the camera.")
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+
+    await dialog.get_by_role("button", name="Take photograph 1").click()
+
+    # The pretended camera shows two people, and a photograph is of one.
+    await expect(dialog.get_by_role("status")).to_contain_text("cannot be used")
+    await expect(dialog.get_by_role("button", name="Take photograph 1")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+
+
 def crops_in(system: RunningSystem) -> list[Path]:
     """Not the small pictures for lists, KEY.SIZE.jpg, which are made of crops on demand."""
     return [path for path in system.data.rglob("*.jpg") if path.name.count(".") == 1]

@@ -29,6 +29,7 @@ from tests.admin.acting import (
     upload_photographs,
     wait_until_connected,
 )
+from tests.filming import film, frames_in
 from tests.running import RunningSystem
 
 
@@ -69,6 +70,20 @@ async def test_upload_enrols_a_person_and_says_which_file_was_refused(
     photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
     await expect(photographs).to_have_count(1)
     await assert_picture_loads(photographs)
+
+
+async def test_video_gives_photographs_of_its_person(
+    page: Page, test_data: Path, tmp_path: Path
+) -> None:
+    man = test_data / "videos" / "head-pose-face-detection-male.gif"
+    film(tmp_path / "man.mp4", frames_in(man))
+    await add_person(page, "Man Who Turns")
+
+    results = await upload_photographs(page, tmp_path / "man.mp4")
+
+    await expect(results).to_contain_text(re.compile(r"Added [2-8] photographs of it\."))
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await assert_picture_loads(photographs.nth(1))
 
 
 async def test_known_person_is_called_by_name_when_a_camera_sees_them(

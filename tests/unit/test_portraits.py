@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from usher.domain.errors import InvalidImage, InvalidInput, NoFaceFound, SourceError
+from usher.identity.measured import impostors_of
+from usher.identity.rules import FixedRule
 from usher.portraits import (
     MOST_POSES,
     choose_portraits,
@@ -13,9 +16,6 @@ from usher.portraits import (
     diverse_indices,
     indices_of_one_person,
 )
-from usher.domain.errors import InvalidImage, InvalidInput, NoFaceFound, SourceError
-from usher.identity.measured import impostors_of
-from usher.identity.rules import FixedRule
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.selftest import draw_face

@@ -21,17 +21,17 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from usher.vision.clips import Clip, ClipFrame, quieten_opencv
 from usher.commands.drawing import draw_sightings
 from usher.commands.engine import Engine, load_engine
 from usher.commands.people import PersonFiles, Refusal, read_people
-from usher.portraits import choose_portraits, describe_photograph
 from usher.commands.sightings import Onlooker, Sighting
 from usher.domain.errors import ConfigurationError, InvalidInput, SourceError
 from usher.domain.identifiers import new_id
 from usher.domain.records import Confidence, Vector
 from usher.observability import configure_logging
+from usher.portraits import choose_portraits, describe_photograph
 from usher.settings import Settings, load_settings
+from usher.vision.clips import Clip, ClipFrame, quieten_opencv
 from usher.vision.detectors import FaceDetector, make_detector
 from usher.vision.images import RgbImage
 

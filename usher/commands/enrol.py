@@ -18,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from usher.client import UsherClient
 from usher.commands.engine import Engine, load_engine
 from usher.commands.people import PeopleFolder, PersonFiles, Refusal, read_people
-from usher.portraits import choose_portraits
 from usher.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -28,6 +27,7 @@ from usher.domain.errors import (
     UsherError,
 )
 from usher.observability import configure_logging
+from usher.portraits import choose_portraits
 from usher.settings import Settings, load_settings
 from usher.wire import Face, Person, PersonCreate
 

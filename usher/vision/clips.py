@@ -98,6 +98,12 @@ class Clip:
                 f"{self._path} gives no frame: it may be damaged, or its codec unknown"
             )
 
+    def step(self, looks_per_s: float, *, most: int) -> int:
+        """How many frames on the next look is, so often a second, and at most so often in all."""
+        often = self.fps / looks_per_s
+        seldom = (self.length or 0) / most
+        return max(1, math.ceil(max(often, seldom)))
+
     def _read(self, index: int) -> RgbImage:
         done, frame_bgr = self._capture.retrieve()
         if not done:

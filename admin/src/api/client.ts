@@ -155,6 +155,13 @@ export function addFace(personId: string, photograph: File): Promise<T.Face> {
   form.append("image", photograph);
   return send("POST", `/persons/${segment(personId)}/faces`, form);
 }
+/** The photographs that a video of a person gave. */
+export async function addVideo(personId: string, video: File): Promise<T.Face[]> {
+  const form = new FormData();
+  form.append("video", video);
+  const path = `/persons/${segment(personId)}/videos`;
+  return (await send<T.Page<T.Face>>("POST", path, form)).items;
+}
 export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
 export const faceImage = (personId: string, faceId: string, size?: PictureSize) =>

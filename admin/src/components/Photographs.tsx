@@ -4,18 +4,20 @@ import {
   FileButton,
   Group,
   Loader,
+  Modal,
   Skeleton,
   Stack,
   Text,
 } from "@mantine/core";
-import { IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
+import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useRef, useState } from "react";
-import { addFace, faceImage, removeFace } from "../api/client";
+import { addFace, addVideo, faceImage, removeFace } from "../api/client";
 import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
 import type { Face, Person } from "../api/types";
-import { fullTime } from "../format";
+import { count, fullTime } from "../format";
 import { personName } from "../outcome";
+import { CameraShots } from "./CameraShots";
 import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
 import { Failure } from "./Failure";
@@ -91,8 +93,9 @@ function Uploads({ personId }: { personId: string }) {
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [dragging, setDragging] = useState(false);
   const clearChoice = useRef<() => void>(null);
+  const [filming, setFilming] = useState(false);
   const { mutateAsync } = useMutation({
-    mutationFn: (photograph: File) => addFace(personId, photograph),
+    mutationFn: (file: File) => add(personId, file),
     meta: SHOWS_ERROR,
   });
 
@@ -103,15 +106,20 @@ function Uploads({ personId }: { personId: string }) {
   }
 
   /** One after the other: each is decoded and embedded while its sender waits. */
-  async function uploadAll(photographs: File[]) {
+  async function uploadAll(files: File[]) {
     clearChoice.current?.();
-    setUploads(photographs.map(({ name }) => ({ name, state: "waiting" })));
-    for (const [place, photograph] of photographs.entries()) {
-      await mutateAsync(photograph).then(
-        () => settle(place, { state: "added" }),
+    setUploads(files.map(({ name }) => ({ name, state: "waiting" })));
+    let added = 0;
+    for (const [place, file] of files.entries()) {
+      await mutateAsync(file).then(
+        (detail) => {
+          added += 1;
+          settle(place, { state: "added", detail });
+        },
         (error: Error) => settle(place, { state: "refused", detail: error.message }),
       );
     }
+    return added;
   }
 
   function drop(event: DragEvent) {
@@ -135,7 +143,7 @@ function Uploads({ personId }: { personId: string }) {
         onDrop={drop}
       >
         <FileButton
-          accept="image/jpeg,image/png,image/webp"
+          accept="image/jpeg,image/png,image/webp,video/mp4,video/quicktime,video/webm"
           multiple
           resetRef={clearChoice}
           onChange={uploadAll}
@@ -152,11 +160,22 @@ function Uploads({ personId }: { personId: string }) {
             </Button>
           )}
         </FileButton>
+        <Button
+          variant="light"
+          leftSection={<IconCamera size={18} aria-hidden />}
+          disabled={busy}
+          onClick={() => setFilming(true)}
+        >
+          Use the camera
+        </Button>
         <Text fz="sm" c="dimmed">
-          or drop them here. JPEG, PNG or WebP, one face each; two or three different ones work
-          best.
+          or drop them here: JPEG, PNG or WebP, one face each; two or three different ones work
+          best. Or a video of them alone, of a minute at most, of which the best frames are kept.
         </Text>
       </div>
+      <Modal opened={filming} onClose={() => setFilming(false)} title="Photographs by the camera">
+        <CameraShots onTake={async (photograph) => (await uploadAll([photograph])) > 0} />
+      </Modal>
       <ul className={styles.uploads} aria-label="Uploads" aria-live="polite">
         {uploads.map((upload, place) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name
@@ -165,7 +184,7 @@ function Uploads({ personId }: { personId: string }) {
               <UploadMark state={upload.state} />
               <Text fz="sm" className={styles.result}>
                 <b>{upload.name}</b>{" "}
-                {upload.state === "added" ? "Added." : (upload.detail ?? "Waiting…")}
+                {upload.detail ?? (upload.state === "added" ? "Added." : "Waiting…")}
               </Text>
             </Group>
           </li>
@@ -173,6 +192,16 @@ function Uploads({ personId }: { personId: string }) {
       </ul>
     </>
   );
+}
+
+/** Adds a photograph, or what a video gives; says so where that is more than one. */
+async function add(personId: string, file: File): Promise<string | undefined> {
+  if (!file.type.startsWith("video/")) {
+    await addFace(personId, file);
+    return undefined;
+  }
+  const faces = await addVideo(personId, file);
+  return `Added ${count(faces.length, "photograph")} of it.`;
 }
 
 function UploadMark({ state }: { state: Upload["state"] }) {

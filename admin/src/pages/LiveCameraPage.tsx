@@ -1,5 +1,5 @@
-import { Alert, Button, Group, NativeSelect, Text } from "@mantine/core";
-import { IconAlertTriangle, IconCamera, IconUserPlus } from "@tabler/icons-react";
+import { Button, Group, NativeSelect, Text } from "@mantine/core";
+import { IconCamera, IconUserPlus } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { useMay } from "../api/queries";
 import type { IdentifiedFace } from "../api/types";
@@ -10,6 +10,7 @@ import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
 import { type Recognised, useRecognition } from "../components/useRecognition";
 import { useWebcam, type Webcam } from "../components/useWebcam";
+import { WebcamTroubles } from "../components/WebcamTroubles";
 import { listed } from "../format";
 import { wordsOf } from "../recognition";
 import { faceFile } from "../webcam";
@@ -28,16 +29,7 @@ export function LiveCameraPage() {
         <Watching stream={webcam.stream} />
       ) : (
         <>
-          {webcam.state === "trouble" && (
-            <Alert
-              color="red"
-              icon={<IconAlertTriangle aria-hidden />}
-              title={webcam.trouble.title}
-              role="alert"
-            >
-              {webcam.trouble.advice}
-            </Alert>
-          )}
+          {webcam.state === "trouble" && <WebcamTroubles trouble={webcam.trouble} />}
           <EmptyState icon={IconCamera} title="See Usher recognise you">
             <Text inherit>
               This uses the camera of the computer or phone in front of you. Its pictures are looked

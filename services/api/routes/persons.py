@@ -22,20 +22,22 @@ from services.api.dependencies import (
     Reader,
 )
 from services.api.exports import chunks, export_person
-from services.api.forms import PHOTO
-from services.api.limits import PHOTO_MAX_BYTES
+from services.api.films import frames_of
+from services.api.forms import PHOTO, VIDEO
+from services.api.limits import PHOTO_MAX_BYTES, VIDEO_MAX_BYTES
 from services.api.routes.detections import picture
 from services.api.routes.identify import PHOTO_MAX_PIXELS
 from services.api.scoping import check_everything, check_own, check_seen
 from services.api.state import State
 from services.api.thumbnails import PictureSize
-from services.api.uploads import read_upload
+from services.api.uploads import read_upload, read_video
 from services.api.views import camera_set, face_view, one_person_view, person_views, visit_views
 from usher import wire
 from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind, Vector
+from usher.portraits import choose_frames
 from usher.storage.documents import milliseconds, plain
 from usher.storage.repetitions import Once
 from usher.storage.stays import StayFilter
@@ -212,23 +214,27 @@ async def enrol(
     if once and (made := await state.repetitions.made_by(once)):
         response.status_code = 200
         return face_view(await state.people.face(person_id, made))
-    portrait = await asyncio.to_thread(_portrait, form.image, state)
-    face = Face(
-        id=new_id(),
-        person_id=person_id,
-        embedding=Embedding(state.pipeline.model_id, portrait.vector),
-        crop=await asyncio.to_thread(state.crops.put, portrait.jpeg),
-        box=portrait.box,
-        origin="enrolment",
-        created_at=milliseconds(utc_now()),
-    )
-    try:
-        await state.registry.add_face(face, once=once)
-    except (Conflict, NotFound):
-        await asyncio.to_thread(state.crops.delete, face.crop)
-        raise
+    face = await _add(person_id, form.image, state, once=once)
     await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
     return face_view(face)
+
+
+@router.post("/{person_id}/videos", status_code=201, openapi_extra=VIDEO)
+async def enrol_from_video(
+    person_id: str, request: Request, principal: Manager, state: Api
+) -> wire.Page[wire.Face]:
+    """Add photographs from a video of one person, of no more than a minute: the frames that show
+    them best and from different sides. The video is not kept."""
+    await state.people.get(person_id)
+    await check_seen(state, [person_id], principal)
+    async with read_video(request, max_bytes=VIDEO_MAX_BYTES) as video:
+        frames = await frames_of(video)
+    chosen = await asyncio.to_thread(choose_frames, frames, state.pipeline, state.rule)
+    faces = [await _add(person_id, portrait.jpeg, state) for portrait in chosen]
+    await state.audit.add(
+        principal.id, f"face.enrol:{len(faces)} from a video", person_id, now=utc_now()
+    )
+    return wire.Page(items=[face_view(face) for face in faces])
 
 
 @router.delete("/{person_id}/faces/{face_id}", status_code=204)
@@ -333,6 +339,27 @@ class _Portrait(NamedTuple):
     vector: Vector
     jpeg: bytes
     box: Box
+
+
+async def _add(
+    person_id: str, photograph: bytes, state: State, *, once: Once | None = None
+) -> Face:
+    portrait = await asyncio.to_thread(_portrait, photograph, state)
+    face = Face(
+        id=new_id(),
+        person_id=person_id,
+        embedding=Embedding(state.pipeline.model_id, portrait.vector),
+        crop=await asyncio.to_thread(state.crops.put, portrait.jpeg),
+        box=portrait.box,
+        origin="enrolment",
+        created_at=milliseconds(utc_now()),
+    )
+    try:
+        await state.registry.add_face(face, once=once)
+    except (Conflict, NotFound):
+        await asyncio.to_thread(state.crops.delete, face.crop)
+        raise
+    return face
 
 
 def _portrait(data: bytes, state: State) -> _Portrait:

@@ -43,6 +43,7 @@ MAY = {
     "POST /persons/{person_id}/merge": "admin manager",
     "POST /persons/{person_id}/split": "admin manager",
     "GET /persons/{person_id}/faces": "admin manager viewer notifier",
+    "POST /persons/{person_id}/videos": "admin manager",
     "POST /persons/{person_id}/faces": "admin manager",
     "DELETE /persons/{person_id}/faces/{face_id}": "admin manager",
     "GET /persons/{person_id}/faces/{face_id}/image": "admin manager viewer notifier",

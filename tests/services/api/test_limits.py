@@ -16,6 +16,7 @@ from services.api.limits import (
     KB,
     MB,
     PHOTO_MAX_BYTES,
+    VIDEO_MAX_BYTES,
     body_cap,
 )
 from usher.wire import API_PREFIX
@@ -35,6 +36,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r
         ("/detections/", CROP_MAX_BYTES),
         ("/identify", PHOTO_MAX_BYTES),
         ("/persons/p-1/faces", PHOTO_MAX_BYTES),
+        ("/persons/p-1/videos", VIDEO_MAX_BYTES),
         ("/cameras/door/report", FRAME_MAX_BYTES),
     ],
 )

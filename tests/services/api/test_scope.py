@@ -74,6 +74,7 @@ CHANGES: Mapping[str, dict[str, Any] | None] = {
     "POST /persons/{person_id}/merge": {"person_ids": ["{own_person_id}"]},
     "POST /persons/{person_id}/split": {"detection_ids": ["{detection_id}"]},
     "POST /persons/{person_id}/faces": None,
+    "POST /persons/{person_id}/videos": None,
     "DELETE /persons/{person_id}/faces/{face_id}": None,
     "POST /identity/undo": {"change_id": "{change_id}"},
     "PATCH /cameras/{camera_id}": {"name": "Eve's"},

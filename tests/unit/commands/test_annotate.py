@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from usher.commands.annotate import CODECS, Summary, check_paths, writing
-from usher.vision.clips import Clip
 from usher.commands.drawing import draw_sightings, label_of
 from usher.commands.sightings import Sighting
 from usher.domain.errors import InvalidInput, SourceError
 from usher.domain.geometry import Box
 from usher.domain.records import Confidence
+from usher.vision.clips import Clip
 
 BOX = Box(10, 20, 30, 40)
 
