@@ -28,6 +28,7 @@ from usher.wire import (
     AuditVerdict,
     Body,
     Camera,
+    CameraOrders,
     CameraRemoved,
     CameraReport,
     CameraUpdate,
@@ -231,14 +232,21 @@ class UsherClient:
 
     def report_camera(
         self, camera_id: str, report: CameraReport, frame: bytes | None = None
-    ) -> None:
-        """Say how a camera is, with its last picture (JPEG, 300 kB at most) where there is one."""
+    ) -> CameraOrders | None:
+        """Say how a camera is, with its last picture (JPEG, 300 kB at most) where there is one.
+
+        Returns
+        -------
+        CameraOrders or None
+            What the device is to do; None from an API that has no orders yet.
+        """
         parts: dict[str, tuple[str | None, bytes]] = {
             "report": (None, report.model_dump_json(exclude_none=True).encode())
         }
         if frame is not None:
             parts["frame"] = ("frame", frame)
-        self._request("POST", f"/cameras/{camera_id}/report", files=parts)
+        response = self._request("POST", f"/cameras/{camera_id}/report", files=parts)
+        return CameraOrders.model_validate_json(response.content) if response.content else None
 
     def cameras(self) -> list[Camera]:
         """Every camera that ever saw a face, or that a device reported."""

@@ -7,6 +7,7 @@ No vector and no raw distance is part of any body: distances alone reconstruct f
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import (
@@ -292,6 +293,40 @@ class SpoolBooks(Resource):
     bytes: Count = Field(description="What the pending ones take on the device's disk.")
 
 
+def _with_area(polygon: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    (x0, y0), (x1, y1) = polygon[0], next((p for p in polygon if p != polygon[0]), polygon[0])
+    if all((x1 - x0) * (y - y0) == (y1 - y0) * (x - x0) for x, y in polygon):
+        raise ValueError("the points lie on one line: give at least three that do not")
+    return polygon
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Share, Share]], Field(min_length=3, max_length=100)]
+"""Corners `[x, y]`, each a share of the frame's width and height, from the upper left corner."""
+Region = Annotated[Polygon, AfterValidator(_with_area)]
+Areas = Annotated[list[Region], Field(max_length=100)]
+
+
+class CameraRegions(Body):
+    """Where in a camera's picture faces are looked for."""
+
+    include: Areas = Field([], description="Areas of interest; none of them: the whole frame.")
+    exclude: Areas = Field([], description="Areas of no interest; they count above the others.")
+
+    @property
+    def digest(self) -> str:
+        """What tells these regions from others."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class CameraOrders(Resource):
+    """What a device is told when it reports a camera."""
+
+    regions: CameraRegions | None = Field(
+        None, description="As drawn in the panel; null: the device's own configuration counts."
+    )
+
+
 class CameraReport(Body):
     """What a device says of one of its cameras: every ten seconds, and when the state changes."""
 
@@ -302,6 +337,9 @@ class CameraReport(Body):
     spool: SpoolBooks | None = None
     width: Annotated[int, Field(gt=0, le=100_000)] | None = None
     height: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    regions: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        None, description="The digest of the drawn regions that it works with."
+    )
 
     @model_validator(mode="after")
     def _is_somebodys_own_word(self) -> Self:
@@ -330,10 +368,17 @@ class Camera(Resource):
     reported_at: Utc | None = None
     has_frame: bool = Field(False, description="Whether its last picture is kept.")
     frame_at: Utc | None = Field(None, description="When that picture came.")
+    regions: CameraRegions | None = Field(None, description="As drawn in the panel.")
+    regions_taken_up: bool = Field(
+        True, description="Whether its device works with the regions as they are drawn now."
+    )
 
 
 class CameraUpdate(Body):
+    """What is left out stays as it is; `regions` that are null are drawn no more."""
+
     name: Name | None = None
+    regions: CameraRegions | None = None
     managers: Annotated[list[Name], Field(max_length=50)] | None = None
 
 

@@ -104,6 +104,7 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
     "Pairing": {"code": "7K3Q-XZ0M"},
     "Camera": _CAMERA,
     "CameraUpdate": {"name": "Front door", "managers": ["@reception"]},
+    "CameraOrders": {"regions": {"exclude": [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]]}},
     "CameraReport": {"state": "live", "since": "2026-11-22T06:00:00Z", "width": 1280},
     "DetectionMetadata": {
         "camera_id": "front-door",

@@ -48,6 +48,7 @@ def brief_view(person: records.Person | None) -> wire.PersonBrief | None:
 
 def camera_view(camera: records.Camera, now: datetime) -> wire.Camera:
     state, since = camera.state_at(now)
+    regions = regions_of(camera)
     return wire.Camera(
         id=camera.id,
         name=camera.name,
@@ -64,7 +65,13 @@ def camera_view(camera: records.Camera, now: datetime) -> wire.Camera:
         reported_at=camera.reported_at,
         has_frame=camera.frame_at is not None,
         frame_at=camera.frame_at,
+        regions=regions,
+        regions_taken_up=camera.regions_taken == (regions.digest if regions else None),
     )
+
+
+def regions_of(camera: records.Camera) -> wire.CameraRegions | None:
+    return wire.CameraRegions(**camera.regions) if camera.regions else None
 
 
 def rates_of(body: wire.CameraRates) -> records.CameraRates:

@@ -27,6 +27,7 @@ from usher.vision.align import FaceAligner, share_inside
 from usher.vision.detectors import FaceDetector
 from usher.vision.images import RgbImage, resized
 from usher.vision.quality import assess
+from usher.wire import CameraRegions
 
 log = structlog.get_logger()
 
@@ -111,8 +112,8 @@ class Camera:
         self._aligner = aligner
         self._put = put
         self._clock = clock
-        self._regions = Regions(config.include, config.exclude)
-        self._mask = None if self._regions.are_everywhere else self._regions.mask(*_MASK_SIZE)
+        self.drawn: CameraRegions | None = None
+        self._use(Regions(config.include, config.exclude))
         self._motion = MotionGate()
         self._pace = Pace(config.detect_every, is_live=source.is_live)
         self._tracker = Tracker(self._track_id)
@@ -121,6 +122,17 @@ class Camera:
         self._lock = threading.Lock()
         self._whole_s = float("-inf")
         self._run = ""
+
+    def draw(self, regions: CameraRegions | None) -> None:
+        """Look where it was drawn, or where the configuration says; from any thread."""
+        chosen = regions or self.config
+        with self._lock:
+            self._use(Regions(chosen.include, chosen.exclude))
+            self.drawn = regions
+
+    def _use(self, regions: Regions) -> None:
+        self._regions = regions
+        self._mask = None if regions.are_everywhere else regions.mask(*_MASK_SIZE)
 
     def frames(self) -> Iterator[Frame]:
         """The source's frames; those of a video file are decoded ahead, on another core."""

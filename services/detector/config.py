@@ -27,7 +27,7 @@ from pydantic import (
 from usher.domain.errors import ConfigurationError
 from usher.vision.cards import is_card
 from usher.vision.detectors import DETECTORS
-from usher.wire import Slug, Utc
+from usher.wire import Areas, Slug, Utc
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "udp", "rtp", "tcp")
 """What a stream's address may begin with."""
@@ -41,13 +41,6 @@ _OPTIONS = {"api_url": "--api or USHER_API_URL"}
 
 def _http_url(value: str) -> str:
     return str(_HTTP_URL.validate_python(value))
-
-
-def _with_area(polygon: Polygon) -> Polygon:
-    (x0, y0), (x1, y1) = polygon[0], next((p for p in polygon if p != polygon[0]), polygon[0])
-    if all((x1 - x0) * (y - y0) == (y1 - y0) * (x - x0) for x, y in polygon):
-        raise ValueError("the points lie on one line: give at least three that do not")
-    return polygon
 
 
 def _known_source(source: str) -> str:
@@ -74,12 +67,6 @@ def _host_of(url: str) -> str:
 
 ApiUrl = Annotated[str, AfterValidator(_http_url)]
 ReaderKind = Literal["opencv", "folder", "watched"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Point = tuple[Share, Share]
-Polygon = Annotated[list[Point], Field(min_length=3, max_length=100)]
-"""Corners `[x, y]`, each a share of the frame's width and height, from the upper left corner."""
-Region = Annotated[Polygon, AfterValidator(_with_area)]
-Areas = Annotated[list[Region], Field(max_length=100)]
 
 
 class _Section(BaseModel):

@@ -21,7 +21,7 @@ from usher.domain.errors import (
 )
 from usher.domain.records import CameraState
 from usher.vision.images import RgbImage, encode_jpeg, resized
-from usher.wire import CameraRates, CameraReport, SpoolBooks, utc_now
+from usher.wire import CameraOrders, CameraRates, CameraReport, SpoolBooks, utc_now
 
 log = structlog.get_logger()
 
@@ -53,6 +53,8 @@ class CameraStatus:
         thread, and only where the picture is sent.
     width, height
         Of the camera's frames, in pixels.
+    regions
+        The digest of the drawn regions that it works with.
     """
 
     camera_id: str
@@ -64,6 +66,7 @@ class CameraStatus:
     frame: Callable[[], bytes | None] = _no_frame
     width: int | None = None
     height: int | None = None
+    regions: str | None = None
 
 
 def small_jpeg(image_rgb: RgbImage) -> bytes:
@@ -92,6 +95,8 @@ class Reporter:
         with a timeout of a few seconds.
     cameras
         How the cameras are now. Called in the reporter's thread; it must not raise.
+    obey
+        Given what the API answers to a camera's report.
     interval_s
         The API takes a camera for offline after thirty seconds.
     """
@@ -101,11 +106,13 @@ class Reporter:
         client_factory: Callable[[], UsherClient],
         cameras: Callable[[], Sequence[CameraStatus]],
         *,
+        obey: Callable[[str, CameraOrders], object] = lambda camera_id, orders: None,
         interval_s: float = 10.0,
     ) -> None:
         self._make_client = client_factory
         self._client = client_factory()
         self._cameras = cameras
+        self._obey = obey
         self._interval_s = interval_s
         self._told: dict[str, CameraState] = {}
         self._log_at = -math.inf
@@ -196,9 +203,12 @@ class Reporter:
             spool=status.spool,
             width=status.width,
             height=status.height,
+            regions=status.regions,
         )
-        self._client.report_camera(status.camera_id, report, status.frame())
+        orders = self._client.report_camera(status.camera_id, report, status.frame())
         self._told[status.camera_id] = status.state
+        if orders is not None:
+            self._obey(status.camera_id, orders)
 
     def _log(self, camera_id: str, error: Exception) -> None:
         if time.monotonic() < self._log_at:

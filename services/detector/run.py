@@ -13,6 +13,7 @@ import structlog
 
 from services.detector.camera import Camera
 from services.detector.config import CameraConfig, DetectorConfig
+from services.detector.drawn import DrawnRegions
 from services.detector.metrics import DetectorCollector, serve_metrics
 from services.detector.picture import PictureHealth
 from services.detector.preview import Preview
@@ -34,6 +35,7 @@ OnFrame = Callable[[Source, str, Frame], None]
 _GRACE_S = 5.0
 _LOOK_S = 0.5
 _REPORT_TIMEOUT_S = 5.0
+_REGIONS_FILE = "regions.json"
 _MEGABYTE = 1_000_000
 _HOUR_S = 3600.0
 
@@ -142,7 +144,18 @@ def build(
             closing.callback(serve_metrics(collector, config.metrics_port))
         if config.preview_port is not None:
             closing.callback(Preview(watches, config.preview_port).close)
-        reporter = Reporter(lambda: client(_REPORT_TIMEOUT_S), lambda: _statuses(watches, spool))
+        cameras = {watch.camera_id: watch.camera for watch in watches}
+        drawn = DrawnRegions(_spool_file(config, data).with_name(_REGIONS_FILE))
+        for camera_id, camera in cameras.items():
+            camera.draw(drawn.of(camera_id))
+
+        def obey(camera_id: str, orders: wire.CameraOrders) -> None:
+            if drawn.keep(camera_id, orders.regions):
+                cameras[camera_id].draw(orders.regions)
+
+        reporter = Reporter(
+            lambda: client(_REPORT_TIMEOUT_S), lambda: _statuses(watches, spool), obey=obey
+        )
         closing.callback(reporter.close)
         return Detection(watches, spool, before, uploader, reporter, closing.pop_all(), stop)
 

@@ -104,6 +104,7 @@ class Watch:
             frame=lambda: self._picture_of(look),
             width=size[1] if size else None,
             height=size[0] if size else None,
+            regions=drawn.digest if (drawn := self.camera.drawn) else None,
         )
 
     def _picture_of(self, look: Look | None) -> bytes | None:

@@ -307,3 +307,41 @@ async def test_page_offers_only_what_one_may_do(
         edit = page.get_by_role("button", name="Edit for-all-to-see")
         await expect(edit).to_have_count(1 if edits else 0)
         await expect(page.get_by_role("button", name="Connect a camera")).to_have_count(0)
+
+
+async def test_areas_are_drawn_on_the_picture_by_mouse_and_by_key(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await tell(running_system, "side-gate", "live")
+    await page.goto("/cameras")
+    await card(page, "side-gate").get_by_role("button", name="Areas of side-gate").click()
+    dialog = page.get_by_role("dialog", name="Where side-gate looks for faces")
+    await expect(dialog).to_contain_text("Nothing is drawn")
+
+    await dialog.get_by_role("button", name="Add an area: leave out").click()
+    corners = dialog.get_by_role("button", name=re.compile(r"^Area 1, corner \d of"))
+    await expect(corners).to_have_count(4)
+    await corners.first.focus()
+    await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("Shift+ArrowUp")
+    await corners.nth(2).drag_to(
+        dialog.get_by_role("button", name="Area 1: another corner after corner 3"), force=True
+    )
+    await dialog.get_by_role("button", name="another corner after corner 1").click()
+    await expect(corners).to_have_count(5)
+    await corners.last.press("Delete")
+    await expect(corners).to_have_count(4)
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(card(page, "side-gate")).to_contain_text("1 area drawn.")
+    (camera,) = [one for one in running_system.admin.cameras() if one.id == "side-gate"]
+    assert camera.regions is not None
+    (drawn,) = camera.regions.exclude
+    assert drawn[0] == (0.29, 0.25)
+    assert drawn[3] != (0.7, 0.7)
+    await card(page, "side-gate").get_by_role("button", name="Areas of side-gate").click()
+    await dialog.get_by_role("button", name="Remove area 1").click()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(card(page, "side-gate")).not_to_contain_text("1 area drawn.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -312,7 +312,8 @@ class Camera:
 
     What its detector last said of it are the fields from `state` on; they are None for a camera
     whose pictures come from a program that reports nothing. `frame_at` is when the last whole
-    picture came that is kept of it.
+    picture came that is kept of it. `regions` are as drawn in the panel, in the shape of
+    `wire.CameraRegions`, and `regions_taken` is the digest of those that its detector works with.
     """
 
     id: str
@@ -329,6 +330,8 @@ class Camera:
     device_id: str | None = None
     reported_at: datetime | None = None
     frame_at: datetime | None = None
+    regions: Mapping[str, Any] | None = None
+    regions_taken: str | None = None
 
     def state_at(self, now: datetime) -> tuple[CameraState | None, datetime | None]:
         """The state at a moment, and since when: offline where the reports have stopped.

@@ -33,6 +33,7 @@ class Report:
     width: int | None = None
     height: int | None = None
     has_frame: bool = False
+    regions_taken: str | None = None
 
 
 class Cameras:
@@ -45,18 +46,22 @@ class Cameras:
         """Note that a camera saw somebody then; one that is new becomes known."""
         await self._note(camera_id, {"$max": {"last_seen_at": moment}})
 
-    async def report(self, camera_id: str, report: Report) -> None:
+    async def report(self, camera_id: str, report: Report) -> Camera:
         """Note what a device says of a camera; one that is new becomes known."""
         said = {item.name: plain(getattr(report, item.name)) for item in fields(report)}
         if said.pop("has_frame"):
             said["frame_at"] = report.reported_at
-        await self._note(camera_id, {"$set": said})
+        return await self._note(camera_id, {"$set": said})
 
-    async def _note(self, camera_id: str, update: Document) -> None:
+    async def _note(self, camera_id: str, update: Document) -> Camera:
         new = {"name": camera_id, "managers": []}
-        await self._cameras.update_one(
-            {"_id": camera_id}, {**update, "$setOnInsert": new}, upsert=True
+        document = await self._cameras.find_one_and_update(
+            {"_id": camera_id},
+            {**update, "$setOnInsert": new},
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
         )
+        return camera_from_document(document or {"_id": camera_id, **new})
 
     async def all(self, scope: Scope = EVERYTHING) -> list[Camera]:
         """The cameras of a scope that are known."""

@@ -135,8 +135,17 @@ export type Camera = {
   reported_at?: string | null;
   has_frame?: boolean;
   frame_at?: string | null;
+  regions?: CameraRegions | null;
+  regions_taken_up?: boolean;
 };
-export type CameraUpdate = { name?: string | null; managers?: string[] | null };
+/** A corner: shares (0 to 1) of the picture's width and height. */
+export type Corner = [number, number];
+export type CameraRegions = { include?: Corner[][]; exclude?: Corner[][] };
+export type CameraUpdate = {
+  name?: string | null;
+  managers?: string[] | null;
+  regions?: CameraRegions | null;
+};
 
 export type Box = { x1: number; y1: number; x2: number; y2: number };
 export type FramePlace = { box: Box; width: number; height: number };

@@ -6,11 +6,20 @@ import { useMay } from "../api/queries";
 import type { Camera } from "../api/types";
 import { cameraTitle, cameraWords, givesPictures } from "../cameraWords";
 import { bytes, clockTime, count, rate, sentence } from "../format";
+import { areasOf } from "../regions";
 import styles from "./CameraCard.module.css";
 import { TimeAgo } from "./TimeAgo";
 
 /** A camera: what it last saw, how it is, and how fast its pictures are worked on. */
-export function CameraCard({ camera, onEdit }: { camera: Camera; onEdit: () => void }) {
+export function CameraCard({
+  camera,
+  onEdit,
+  onDraw,
+}: {
+  camera: Camera;
+  onEdit: () => void;
+  onDraw: () => void;
+}) {
   const mayEdit = useMay("admin", "manager");
   const { color, Icon, advice } = cameraWords(camera);
   return (
@@ -27,14 +36,24 @@ export function CameraCard({ camera, onEdit }: { camera: Camera; onEdit: () => v
             )}
           </div>
           {mayEdit && (
-            <Button
-              variant="default"
-              size="compact-xs"
-              aria-label={`Edit ${camera.name}`}
-              onClick={onEdit}
-            >
-              Edit
-            </Button>
+            <Group gap={4} wrap="nowrap">
+              <Button
+                variant="default"
+                size="compact-xs"
+                aria-label={`Areas of ${camera.name}`}
+                onClick={onDraw}
+              >
+                Areas
+              </Button>
+              <Button
+                variant="default"
+                size="compact-xs"
+                aria-label={`Edit ${camera.name}`}
+                onClick={onEdit}
+              >
+                Edit
+              </Button>
+            </Group>
           )}
         </Group>
         <Badge
@@ -53,6 +72,7 @@ export function CameraCard({ camera, onEdit }: { camera: Camera; onEdit: () => v
             {sentence(camera.reason)}
           </Text>
         )}
+        <Drawn camera={camera} />
         <Rates camera={camera} />
         <Text fz="xs" c="dimmed" mt="auto">
           {camera.last_seen_at ? (
@@ -95,6 +115,22 @@ function Frame({ camera }: { camera: Camera }) {
       />
       <span className={styles.time}>{clockTime(at)}</span>
     </div>
+  );
+}
+
+/** Whether areas are drawn, and whether the detector works with them yet. */
+function Drawn({ camera: { regions, regions_taken_up: takenUp, state } }: { camera: Camera }) {
+  const number = areasOf(regions).length;
+  if (number === 0 && takenUp !== false) return null;
+  const drawn = number > 0 ? `${count(number, "area")} drawn` : "Areas removed";
+  if (takenUp) return <Text fz="xs">{drawn}, and in use.</Text>;
+  return (
+    <Text fz="xs">
+      {drawn}.{" "}
+      {state
+        ? "The detector takes it up with its next report, within ten seconds."
+        : "Nothing reports of this camera, so nothing takes it up."}
+    </Text>
   );
 }
 

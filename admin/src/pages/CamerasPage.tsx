@@ -13,6 +13,7 @@ import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
+import { RegionsEditor } from "../components/RegionsEditor";
 import styles from "./CamerasPage.module.css";
 
 /** How often devices report: pictures and rates are no newer than that. */
@@ -41,6 +42,7 @@ export function CamerasPage() {
 function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
   const cameras = useCameras(REFRESH_MS);
   const [editing, setEditing] = useState<Camera>();
+  const [drawing, setDrawing] = useState<Camera>();
   if (cameras.isPending) return <Skeleton height={320} aria-label="Loading" />;
   if (!cameras.data) return <Failure error={cameras.error} retry={cameras.refetch} />;
   if (cameras.data.length === 0) {
@@ -65,13 +67,25 @@ function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
       <ul className={styles.cameras} aria-label="Cameras">
         {troubledFirst(cameras.data).map((camera) => (
           <li key={camera.id}>
-            <CameraCard camera={camera} onEdit={() => setEditing(camera)} />
+            <CameraCard
+              camera={camera}
+              onEdit={() => setEditing(camera)}
+              onDraw={() => setDrawing(camera)}
+            />
           </li>
         ))}
       </ul>
       <LoadMore list={cameras} />
       <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
         {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
+      </Modal>
+      <Modal
+        opened={drawing !== undefined}
+        onClose={() => setDrawing(undefined)}
+        title={`Where ${drawing?.name ?? "the camera"} looks for faces`}
+        size="xl"
+      >
+        {drawing && <RegionsEditor camera={drawing} onDone={() => setDrawing(undefined)} />}
       </Modal>
     </>
   );

@@ -14,7 +14,7 @@ from services.api.forms import FILE, form_with, json_of
 from services.api.scoping import check_camera
 from services.api.state import State
 from services.api.uploads import read_report
-from services.api.views import camera_view, rates_of, spool_of
+from services.api.views import camera_view, rates_of, regions_of, spool_of
 from usher import wire
 from usher.domain.errors import InvalidInput
 from usher.storage.cameras import Report
@@ -43,10 +43,14 @@ async def update_camera(
     principal: Manager,
     state: Api,
 ) -> wire.Camera:
-    """Name a camera, and say who hears of its alerts."""
+    """Name a camera, say who hears of its alerts, and where in its picture faces are looked for."""
     check_camera(camera_id, principal)
-    camera = await state.cameras.update(camera_id, body.model_dump(exclude_none=True))
-    await state.audit.add(principal.id, "camera.update", camera_id, now=utc_now())
+    changes = body.model_dump(exclude_none=True)
+    if "regions" in body.model_fields_set:
+        changes["regions"] = body.regions.model_dump(mode="json") if body.regions else None
+    camera = await state.cameras.update(camera_id, changes)
+    action = f"camera.update:{','.join(sorted(changes))}"
+    await state.audit.add(principal.id, action, camera_id, now=utc_now())
     return camera_view(camera, utc_now())
 
 
@@ -65,7 +69,6 @@ async def delete_camera(camera_id: str, principal: Manager, state: Api) -> None:
 
 @router.post(
     "/{camera_id}/report",
-    status_code=204,
     openapi_extra=form_with(
         "report",
         report=json_of(wire.CameraReport),
@@ -77,7 +80,7 @@ async def report(
     request: Request,
     principal: Annotated[Principal, Depends(REPORTERS)],
     state: Api,
-) -> None:
+) -> wire.CameraOrders:
     """Say how a camera is: every ten seconds, and at once when its state changes.
 
     One that is new becomes known. What is kept of the picture is made anew from its pixels, and
@@ -88,7 +91,8 @@ async def report(
     if form.frame is not None:
         await asyncio.to_thread(_keep, camera_id, form.frame, state)
     given = _report(said, principal.id, has_frame=form.frame is not None, now=utc_now())
-    await state.cameras.report(camera_id, given)
+    camera = await state.cameras.report(camera_id, given)
+    return wire.CameraOrders(regions=regions_of(camera))
 
 
 @router.get("/{camera_id}/frame", response_class=Response)
@@ -130,4 +134,5 @@ def _report(said: wire.CameraReport, device_id: str, *, has_frame: bool, now: da
         width=said.width,
         height=said.height,
         has_frame=has_frame,
+        regions_taken=said.regions,
     )

@@ -117,7 +117,7 @@ async def _seen_at(api: Api, camera_id: str, seed: int) -> dict[str, str]:
         detection_id=detection_id,
     )
     await api.database["faces"].insert_one(to_document(face))
-    assert (await report(api.device, camera_id, frame=pictures.jpeg(seed))).status_code == 204
+    assert (await report(api.device, camera_id, frame=pictures.jpeg(seed))).status_code == 200
     changes = (await api.admin.get("/identity/changes", params={"person_id": person_id})).json()
     assert detection.visit_id is not None
     return {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from usher.wire import API_PREFIX, IDEMPOTENCY_HEADER, DetectionMetadata
+from usher.wire import API_PREFIX, IDEMPOTENCY_HEADER, CameraOrders, DetectionMetadata
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""
@@ -36,6 +36,10 @@ class FakeApi:
         The key of every upload, in order, whatever was answered.
     reports
         Each camera's reported states, in order.
+    regions_reported
+        The digest of the regions in each report.
+    orders
+        What a report is answered with; None: nothing, as by an API that has no orders yet.
     is_ready
         Whether it says so when it is asked.
     """
@@ -45,6 +49,8 @@ class FakeApi:
     stored: dict[str, tuple[DetectionMetadata, bytes]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     reports: list[tuple[str, str]] = field(default_factory=list)
+    regions_reported: list[str | None] = field(default_factory=list)
+    orders: CameraOrders | None = None
     on_request: Callable[[], object] = lambda: None
     is_ready: bool = True
 
@@ -72,7 +78,9 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             if self.path.endswith("/report"):
                 report = json.loads(_parts(self.headers["Content-Type"], body)["report"])
                 api.reports.append((self.path.split("/")[-2], report["state"]))
-                self._send((204, {}, b""))
+                api.regions_reported.append(report.get("regions"))
+                orders = b"" if api.orders is None else api.orders.model_dump_json().encode()
+                self._send((200 if orders else 204, {}, orders))
                 return
             key = self.headers[IDEMPOTENCY_HEADER]
             api.requests.append(key)

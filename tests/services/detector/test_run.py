@@ -22,6 +22,7 @@ import pytest
 from services.detector.sources import VideoFile
 from tests.running import free_port
 from usher.vision.images import RgbImage
+from usher.wire import CameraOrders, CameraRegions
 
 from .conftest import KEY, FakeApi
 from .stream_servers import PASSWORD, RtspServer, StreamServer, serving
@@ -108,6 +109,27 @@ def test_one_of_two_cameras_is_unplugged_and_comes_back(
     (finished,) = [json.loads(line) for line in log.splitlines() if '"finished"' in line]
     kept = finished["uploaded"] + finished["refused"] + finished["dropped"] + finished["waiting"]
     assert finished["crops"] == kept
+
+
+def test_camera_looks_where_it_was_drawn_from_one_report_to_the_next(
+    frames: list[RgbImage], tmp_path: Path, api: FakeApi
+) -> None:
+    everywhere = CameraRegions(exclude=[[(0, 0), (1, 0), (1, 1), (0, 1)]])
+    with serving(frames, fps=10) as door:
+        with detecting(tmp_path, api, cameras=[of("door", door)]):
+            until(lambda: api.stored)
+            assert set(api.regions_reported) == {None}
+            api.orders = CameraOrders(regions=everywhere)
+            until(lambda: everywhere.digest in api.regions_reported)
+            time.sleep(3)  # what was being followed by then goes out
+            seen = len(api.stored)
+            until(lambda: api.regions_reported.count(everywhere.digest) >= 2)
+            assert len(api.stored) == seen
+        api.orders = None
+        with detecting(tmp_path, api, cameras=[of("door", door)]):
+            until(lambda: api.regions_reported.count(everywhere.digest) >= 3)
+            api.orders = CameraOrders(regions=None)
+            until(lambda: len(api.stored) > seen)
 
 
 def test_figures_and_the_preview_are_for_this_machine_alone(

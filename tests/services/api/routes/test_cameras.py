@@ -14,6 +14,7 @@ from PIL import Image
 from services.api.state import sweep_frames
 from tests.services.api import pictures
 from tests.services.api.conftest import Api, check_problem
+from usher import wire
 from usher.storage.documents import milliseconds
 from usher.wire import API_PREFIX
 
@@ -108,7 +109,7 @@ async def silent_for(api: Api, seconds: float) -> datetime:
 
 
 async def test_camera_is_known_and_shown_as_reported_when_it_is_new(api: Api) -> None:
-    assert (await report(api.device, **FROZEN)).status_code == 204
+    assert (await report(api.device, **FROZEN)).status_code == 200
     camera = await camera_of(api)
     assert (camera["name"], camera["managers"], camera["last_seen_at"]) == ("yard", [], None)
     assert (camera["state"], camera["state_since"]) == ("frozen", SINCE)
@@ -134,7 +135,7 @@ async def test_report_replaces_the_one_before_and_nothing_that_people_set(api: A
 
 async def test_report_may_say_more_of_rates_and_spool_than_the_api_knows(api: Api) -> None:
     more = {"rates": {**RATES, "heat": 60}, "spool": {**BOOKS, "oldest_s": 4}}
-    assert (await report(api.device, **more)).status_code == 204
+    assert (await report(api.device, **more)).status_code == 200
     camera = await camera_of(api)
     assert (camera["rates"], camera["spool"]) == (RATES, BOOKS)
 
@@ -211,7 +212,7 @@ async def test_report_is_refused_when_no_camera_can_be_called_so(api: Api, camer
 async def test_report_is_refused_when_the_key_was_revoked(api: Api) -> None:
     created = (await api.admin.post("/devices", json={"name": "door"})).json()
     async with api.client(headers={"Authorization": f"Bearer {created['key']}"}) as device:
-        assert (await report(device)).status_code == 204
+        assert (await report(device)).status_code == 200
         await api.admin.delete(f"/devices/{created['id']}")
         check_problem(await report(device), 401, "NotAuthenticated")
 
@@ -229,7 +230,7 @@ def frame_files(api: Api) -> list[Path]:
 
 async def test_frame_is_shown_without_metadata_and_kept_by_no_browser(api: Api) -> None:
     before = pictures.noise(side_px=320).resize((640, 360))
-    assert (await report(api.device, frame=pictures.with_metadata(before))).status_code == 204
+    assert (await report(api.device, frame=pictures.with_metadata(before))).status_code == 200
     shown = await frame_of(api)
     assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
     assert shown.headers["cache-control"] == "no-store"
@@ -303,3 +304,45 @@ async def test_camera_goes_with_its_picture_and_comes_back_when_it_is_seen_again
     assert len((await api.viewer.get("/detections?camera_id=yard")).json()["items"]) == 1
     await api.detection(seed=1, camera_id="yard")
     assert (await camera_of(api))["state"] is None
+
+
+LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
+
+
+async def test_drawn_regions_are_told_to_the_device_and_shown_as_taken_up(api: Api) -> None:
+    assert (await report(api.device)).json() == {"regions": None}
+    drawn = await api.manager.patch("/cameras/yard", json={"regions": {"exclude": LEFT}})
+    assert drawn.status_code == 200, drawn.text
+    assert (drawn.json()["name"], drawn.json()["regions_taken_up"]) == ("yard", False)
+
+    told = (await report(api.device)).json()["regions"]
+    assert told == {"include": [], "exclude": LEFT}
+    digest = wire.CameraRegions(**told).digest
+    assert (await report(api.device, regions=digest)).status_code == 200
+    assert (await camera_of(api))["regions_taken_up"] is True
+    (entry,) = (await api.admin.get("/audit", params={"action": "camera.update"})).json()["items"]
+    assert entry["action"] == "camera.update:regions"
+
+    await api.manager.patch("/cameras/yard", json={"name": "The yard", "managers": None})
+    assert (await camera_of(api))["regions"] == told
+    await api.manager.patch("/cameras/yard", json={"regions": None})
+    assert (await report(api.device)).json() == {"regions": None}
+    assert (await camera_of(api))["regions_taken_up"] is True
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        [],
+        [[0, 0], [1, 1]],
+        [[0, 0], [0.5, 0.5], [1, 1]],
+        [[0, 0], [2, 0], [1, 1]],
+        [[0, 0, 0], [1, 0, 0], [1, 1, 0]],
+        "everywhere",
+    ],
+)
+async def test_regions_are_refused_that_are_none(api: Api, polygon: object) -> None:
+    await report(api.device)
+    response = await api.manager.patch("/cameras/yard", json={"regions": {"include": [polygon]}})
+    check_problem(response, 422)
+    assert (await camera_of(api))["regions"] is None
