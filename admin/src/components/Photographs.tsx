@@ -8,7 +8,8 @@ import {
   Stack,
   Text,
 } from "@mantine/core";
-import { IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
+import { useDisclosure } from "@mantine/hooks";
+import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useRef, useState } from "react";
 import { addFace, faceImage, removeFace } from "../api/client";
@@ -16,6 +17,7 @@ import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
 import type { Face, Person } from "../api/types";
 import { fullTime } from "../format";
 import { personName } from "../outcome";
+import { CameraShots } from "./CameraShots";
 import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
 import { Failure } from "./Failure";
@@ -90,6 +92,7 @@ type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: s
 function Uploads({ personId }: { personId: string }) {
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [dragging, setDragging] = useState(false);
+  const [shooting, { open, close }] = useDisclosure();
   const clearChoice = useRef<() => void>(null);
   const { mutateAsync } = useMutation({
     mutationFn: (photograph: File) => addFace(personId, photograph),
@@ -152,11 +155,27 @@ function Uploads({ personId }: { personId: string }) {
             </Button>
           )}
         </FileButton>
+        <Button
+          variant="default"
+          leftSection={<IconCamera size={18} aria-hidden />}
+          disabled={busy}
+          onClick={open}
+        >
+          Use the camera
+        </Button>
         <Text fz="sm" c="dimmed">
-          or drop them here. JPEG, PNG or WebP, one face each; two or three different ones work
-          best.
+          or drop photographs here. JPEG, PNG or WebP, one face each; two or three different ones
+          work best.
         </Text>
       </div>
+      <CameraShots
+        opened={shooting}
+        onClose={close}
+        onTaken={(pictures) => {
+          close();
+          void uploadAll(pictures);
+        }}
+      />
       <ul className={styles.uploads} aria-label="Uploads" aria-live="polite">
         {uploads.map((upload, place) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name

@@ -293,9 +293,13 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
               defaultValue={person.valid_until ? isoDay(lastDayOf(person.valid_until)) : ""}
             />
           </Group>
+          <Text fz="xs" c="dimmed">
+            Outside these days the panel shows "Not valid now". Nothing else changes: no alert is
+            sent about it yet.
+          </Text>
           <TagsInput
             label="Managers"
-            description="Chat accounts of those who look after this person."
+            description="Chat accounts of those who look after this person. They are kept only: no alert goes to them yet."
             value={managers}
             onChange={setManagers}
             maxTags={50}

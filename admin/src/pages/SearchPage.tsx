@@ -22,6 +22,7 @@ import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
 import { useIdentityChange } from "../components/Undo";
+import { useObjectUrl } from "../components/useObjectUrl";
 import { WhoForm } from "../components/WhoForm";
 import { count, midnight, startOfDay } from "../format";
 import { personName } from "../outcome";
@@ -136,12 +137,7 @@ function PhotographField({
 }
 
 function Photograph({ photograph }: { photograph: File }) {
-  const [url, setUrl] = useState<string>();
-  useEffect(() => {
-    const made = URL.createObjectURL(photograph);
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [photograph]);
+  const url = useObjectUrl(photograph);
   return url ? (
     <img className={styles.photograph} src={url} alt="What is searched for" />
   ) : (

@@ -1,0 +1,155 @@
+import { Alert, Button, CloseButton, Group, Modal, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle, IconCamera } from "@tabler/icons-react";
+import { useEffect, useRef, useState } from "react";
+import type { IdentifiedFace } from "../api/types";
+import { count } from "../format";
+import { adviceOn } from "../recognition";
+import { faceFile } from "../webcam";
+import styles from "./CameraShots.module.css";
+import { FaceOverlay } from "./FaceOverlay";
+import { Failure } from "./Failure";
+import { useObjectUrl } from "./useObjectUrl";
+import { useRecognition } from "./useRecognition";
+import { useWebcam } from "./useWebcam";
+
+const POSES = [
+  { name: "Straight", guidance: "Look straight at the camera." },
+  { name: "To the left", guidance: "Turn the head a little to the left." },
+  { name: "To the right", guidance: "Turn the head a little to the right." },
+];
+
+/** Takes a few pictures of one person with the browser's own camera, which stops on close. */
+export function CameraShots({
+  opened,
+  onClose,
+  onTaken,
+}: {
+  opened: boolean;
+  onClose: () => void;
+  onTaken: (pictures: File[]) => void;
+}) {
+  return (
+    <Modal opened={opened} onClose={onClose} title="Take photographs" size="lg">
+      <Shooting onTaken={onTaken} />
+    </Modal>
+  );
+}
+
+function Shooting({ onTaken }: { onTaken: (pictures: File[]) => void }) {
+  const { webcam, start } = useWebcam();
+  const started = useRef(start);
+
+  useEffect(() => {
+    void started.current();
+  }, []);
+
+  if (webcam.state === "on") return <Shots stream={webcam.stream} onTaken={onTaken} />;
+  if (webcam.state !== "trouble") return <Text role="status">Starting the camera…</Text>;
+  return (
+    <Stack gap="md" align="start">
+      <Alert
+        color="red"
+        icon={<IconAlertTriangle aria-hidden />}
+        title={webcam.trouble.title}
+        role="alert"
+      >
+        {webcam.trouble.advice}
+      </Alert>
+      <Button onClick={() => start()}>Try again</Button>
+    </Stack>
+  );
+}
+
+function Shots({ stream, onTaken }: { stream: MediaStream; onTaken: (pictures: File[]) => void }) {
+  const video = useRef<HTMLVideoElement>(null);
+  const [pictures, setPictures] = useState<File[]>([]);
+  const { recognised, error } = useRecognition(video, true);
+  const pose = POSES.find(({ name }) => !pictures.some((picture) => picture.name === name));
+  const trouble = recognised && troubleOf(recognised.faces);
+
+  useEffect(() => {
+    if (video.current) video.current.srcObject = stream;
+  }, [stream]);
+
+  async function take() {
+    const [face] = recognised?.faces ?? [];
+    if (!recognised || !face || !pose) return;
+    const picture = await faceFile(recognised.frame, face.box);
+    const named = new File([picture], pose.name, { type: picture.type });
+    setPictures((current) => [...current.filter(({ name }) => name !== pose.name), named]);
+  }
+
+  const remove = (picture: File) =>
+    setPictures((current) => current.filter((other) => other !== picture));
+
+  return (
+    <Stack gap="sm">
+      <div className={styles.picture}>
+        <video ref={video} autoPlay muted playsInline aria-label="What the camera shows" />
+        {recognised && (
+          <FaceOverlay
+            faces={recognised.faces}
+            width={recognised.frame.width}
+            height={recognised.frame.height}
+          />
+        )}
+      </div>
+      {error && <Failure error={error} />}
+      <div role="status">
+        <Text fw={650}>{pose ? pose.guidance : "That is enough: add them now."}</Text>
+        <Text fz="sm" c="dimmed">
+          {recognised ? (trouble ?? "The face is clear enough.") : "Looking for a face…"}
+        </Text>
+      </div>
+      {pictures.length > 0 && (
+        <ul className={styles.shots} aria-label="Pictures taken">
+          {pictures.map((picture) => (
+            <Shot key={picture.name} picture={picture} onRemove={() => remove(picture)} />
+          ))}
+        </ul>
+      )}
+      <Group gap="xs">
+        <Button
+          variant={pose ? "filled" : "default"}
+          leftSection={<IconCamera size={18} aria-hidden />}
+          disabled={!pose || !recognised || trouble !== undefined}
+          onClick={take}
+        >
+          Take the picture
+        </Button>
+        <Button
+          variant={pose ? "default" : "filled"}
+          disabled={pictures.length === 0}
+          onClick={() => onTaken(pictures)}
+        >
+          {pictures.length === 0
+            ? "Add photographs"
+            : `Add ${count(pictures.length, "photograph")}`}
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+function Shot({ picture, onRemove }: { picture: File; onRemove: () => void }) {
+  const address = useObjectUrl(picture);
+  return (
+    <li className={styles.shot}>
+      {address && <img src={address} alt={picture.name} />}
+      <CloseButton
+        className={styles.remove}
+        variant="filled"
+        size="sm"
+        aria-label={`Take again: ${picture.name}`}
+        onClick={onRemove}
+      />
+    </li>
+  );
+}
+
+/** What keeps a picture from being taken now, and what to do about it. */
+function troubleOf([face, ...others]: IdentifiedFace[]): string | undefined {
+  if (!face) return "Nobody is in the picture.";
+  if (others.length > 0) return "Several faces are in the picture: only one person may be in it.";
+  return face.quality.acceptable ? undefined : adviceOn(face.quality.reasons);
+}
