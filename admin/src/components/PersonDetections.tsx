@@ -4,6 +4,7 @@ import { IconArrowsSplit2 } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Person } from "../api/types";
 import { personName } from "../outcome";
+import { ActionBar } from "./ActionBar";
 import { DetectionList } from "./DetectionList";
 import styles from "./PersonDetections.module.css";
 import { SplitDialog } from "./SplitDialog";
@@ -49,7 +50,7 @@ export function PersonDetections({ person }: { person: Person }) {
         }
       />
       {chosen && (
-        <div className={styles.bar}>
+        <ActionBar>
           <Text fz="sm" fw={600} aria-live="polite">
             {chosen.size === 0 ? `Choose those that are not ${name}` : `${chosen.size} chosen`}
           </Text>
@@ -61,7 +62,7 @@ export function PersonDetections({ person }: { person: Person }) {
               These are somebody else's
             </Button>
           </Group>
-        </div>
+        </ActionBar>
       )}
       <SplitDialog
         person={person}

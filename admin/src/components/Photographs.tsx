@@ -11,7 +11,7 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
-import { type DragEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { addFace, faceImage, removeFace } from "../api/client";
 import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
 import type { Face, Person } from "../api/types";
@@ -20,6 +20,7 @@ import { personName } from "../outcome";
 import { CameraShots } from "./CameraShots";
 import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
+import { DropZone } from "./DropZone";
 import { Failure } from "./Failure";
 import { LoadMore } from "./LoadMore";
 import styles from "./Photographs.module.css";
@@ -91,7 +92,6 @@ type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: s
 
 function Uploads({ personId }: { personId: string }) {
   const [uploads, setUploads] = useState<Upload[]>([]);
-  const [dragging, setDragging] = useState(false);
   const [shooting, { open, close }] = useDisclosure();
   const clearChoice = useRef<() => void>(null);
   const { mutateAsync } = useMutation({
@@ -117,26 +117,10 @@ function Uploads({ personId }: { personId: string }) {
     }
   }
 
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setDragging(false);
-    if (!busy) void uploadAll([...event.dataTransfer.files]);
-  }
-
   const busy = uploads.some((upload) => upload.state === "waiting");
   return (
     <>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same */}
-      <div
-        className={styles.drop}
-        data-dragging={dragging}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setDragging(true);
-        }}
-        onDragLeave={() => setDragging(false)}
-        onDrop={drop}
-      >
+      <DropZone className={styles.drop} onFiles={(files) => !busy && void uploadAll(files)}>
         <FileButton
           accept="image/jpeg,image/png,image/webp"
           multiple
@@ -167,7 +151,7 @@ function Uploads({ personId }: { personId: string }) {
           or drop photographs here. JPEG, PNG or WebP, one face each; two or three different ones
           work best.
         </Text>
-      </div>
+      </DropZone>
       <CameraShots
         opened={shooting}
         onClose={close}

@@ -12,12 +12,14 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconFaceId, IconPhotoSearch, IconUserQuestion } from "@tabler/icons-react";
-import { type DragEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { assignDetection, createPerson, type SearchFilter } from "../api/client";
 import { type Probe, useCameraName, useCameras, useFaceSearch } from "../api/queries";
 import type { Confidence, Person, SearchResult } from "../api/types";
+import { ActionBar } from "../components/ActionBar";
 import { CardGrid } from "../components/CardGrid";
 import { DetectionCard, type Selection } from "../components/DetectionCard";
+import { DropZone } from "../components/DropZone";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
@@ -80,27 +82,10 @@ function PhotographField({
   probe: Probe | undefined;
   onChoose: (photograph: File | null | undefined) => void;
 }) {
-  const [dragging, setDragging] = useState(false);
   const clearChoice = useRef<() => void>(null);
 
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setDragging(false);
-    onChoose(event.dataTransfer.files[0]);
-  }
-
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same
-    <div
-      className={styles.probe}
-      data-dragging={dragging}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setDragging(true);
-      }}
-      onDragLeave={() => setDragging(false)}
-      onDrop={drop}
-    >
+    <DropZone className={styles.probe} onFiles={([photograph]) => onChoose(photograph)}>
       {probe ? (
         <Photograph key={probe.number} photograph={probe.photograph} />
       ) : (
@@ -132,7 +117,7 @@ function PhotographField({
           or drop or paste one here. It must show one face; it is not kept.
         </Text>
       </Stack>
-    </div>
+    </DropZone>
   );
 }
 
@@ -320,7 +305,7 @@ function Naming({
   }
 
   return (
-    <div className={styles.bar}>
+    <ActionBar>
       <Text fz="sm" fw={600} aria-live="polite">
         {chosen.size === 0 ? "Choose the pictures of one person" : `${chosen.size} chosen`}
       </Text>
@@ -349,6 +334,6 @@ function Naming({
           focusName
         />
       </Modal>
-    </div>
+    </ActionBar>
   );
 }
