@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.admin.acting import CLASSIFIED_WITHIN_MS, PHONE, add_person, assert_fits
 from tests.admin.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.admin.test_accessibility import AXE, findings
 from tests.admin.test_live_camera import film
 
 
@@ -49,6 +50,7 @@ async def test_camera_takes_photographs_of_a_person_and_adds_them(
     await expect(dialog.get_by_text("Turn the head a little to the left.")).to_be_visible()
     await take.click()
     await expect(taken).to_have_count(2)
+    assert await findings(page, AXE.read_text()) == []
     await page.set_viewport_size(PHONE)
     await assert_fits(page)
     await dialog.get_by_role("button", name="Take again: Straight").click()

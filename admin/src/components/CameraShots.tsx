@@ -1,5 +1,5 @@
-import { Alert, Button, CloseButton, Group, Modal, Stack, Text } from "@mantine/core";
-import { IconAlertTriangle, IconCamera } from "@tabler/icons-react";
+import { ActionIcon, Alert, Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { IconAlertTriangle, IconCamera, IconX } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { IdentifiedFace } from "../api/types";
 import { count } from "../format";
@@ -136,13 +136,16 @@ function Shot({ picture, onRemove }: { picture: File; onRemove: () => void }) {
   return (
     <li className={styles.shot}>
       {address && <img src={address} alt={picture.name} />}
-      <CloseButton
+      <ActionIcon
         className={styles.remove}
         variant="filled"
+        color="dark"
         size="sm"
         aria-label={`Take again: ${picture.name}`}
         onClick={onRemove}
-      />
+      >
+        <IconX size={14} aria-hidden />
+      </ActionIcon>
     </li>
   );
 }
