@@ -38,7 +38,8 @@ export function wordsOf({ person, candidate, confidence, quality }: IdentifiedFa
   return { tone: "unknown", label: "Stranger", detail: "Usher has not met them." };
 }
 
-function adviceOn(reasons: string[]): string {
+/** What to do about a face that is not clear enough. */
+export function adviceOn(reasons: string[]): string {
   const advice = "Come closer, look at the camera, and let light fall on the face.";
   return reasons.length > 0 ? `${advice} (${reasons.join("; ")})` : advice;
 }

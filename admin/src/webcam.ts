@@ -86,11 +86,6 @@ export async function smallFrame(frame: HTMLCanvasElement): Promise<{ jpeg: Blob
   return { jpeg: await jpegOf(drawn(frame, whole, scale)), scale };
 }
 
-/** A whole frame as a file, to recognise by whoever is on it. */
-export async function wholeFile(frame: HTMLCanvasElement): Promise<File> {
-  return new File([await jpegOf(frame)], "camera.jpg", { type: "image/jpeg" });
-}
-
 /** A picture of one face of a frame, with something around it, to recognise somebody by. */
 export async function faceFile(frame: HTMLCanvasElement, box: Rectangle): Promise<File> {
   const margin = Math.max(box.x2 - box.x1, box.y2 - box.y1) * MARGIN;

@@ -6,11 +6,19 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.admin.acting import PHONE, assert_fits, sign_in
+from tests.admin.acting import (
+    PHONE,
+    add_person,
+    assert_fits,
+    photograph_of,
+    sign_in,
+    upload_photographs,
+)
 from tests.admin.test_cameras import card, signed_in, tell
 from tests.running import RunningSystem
 from usher.client import UsherClient
@@ -168,10 +176,14 @@ async def test_users_and_audit_are_for_admins(
 ) -> None:
     async with signed_in(browser, running_system, role) as context:
         page = context.pages[0]
-        for name in ("Users", "Audit"):
+        for name in ("System", "Users", "Audit"):
             await expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
-            await page.goto(f"/{name.lower()}")
+        for path in ("/system", "/audit"):
+            await page.goto(path)
             await expect(page.get_by_role("alert").first).to_contain_text("may not do that")
+        await page.get_by_role("button", name=re.compile("^Account")).click()
+        await page.get_by_role("menuitem", name="API tokens").click()
+        await expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/users", "/audit"])
@@ -180,3 +192,47 @@ async def test_page_fits_a_phone(page: Page, path: str) -> None:
     await page.goto(path)
     await expect(page.get_by_role("listitem").first).to_be_visible()
     await assert_fits(page)
+
+
+OFFERED = {
+    "manager": "Today Review People Detections Search Attendance Live-camera Alerts Cameras "
+    "Devices Identity Settings",
+    "viewer": "Today People Detections Attendance Alerts Cameras Identity",
+}
+"""The pages that the navigation leads to."""
+MANAGING = re.compile(
+    "^(Add|New|Edit|Merge|Ignore|Delete|Undo|Remove|Revoke|Use the camera|Some are not|Areas)"
+)
+"""What buttons begin with that change something."""
+
+
+@pytest.mark.parametrize("role", OFFERED)
+async def test_role_is_offered_what_it_may_do_and_nothing_else(
+    page: Page, browser: Browser, running_system: RunningSystem, role: str, test_data: Path
+) -> None:
+    await add_person(page, f"Known to the {role}")
+    await upload_photographs(page, photograph_of(test_data, "Winona_Ryder"))
+    person = page.url
+    given = await add_user(page, f"{role}-who-walks", role.capitalize())
+    async with other_browser(browser, running_system) as own:
+        await choose_password(own, f"{role}-who-walks", given)
+        links = own.get_by_role("navigation", name="Main").get_by_role("link")
+        names = [" ".join(name.split("\n")[:1]) for name in await links.all_inner_texts()]
+        assert [name.replace(" ", "-") for name in names] == OFFERED[role].split()
+
+        offered = set[str]()
+        for address in [*[await link.get_attribute("href") for link in await links.all()], person]:
+            assert address is not None
+            await own.goto(address)
+            await expect(own.get_by_role("heading", level=1)).to_be_visible()
+            await own.wait_for_load_state("networkidle")
+            await expect(own.get_by_text("may not do that")).to_have_count(0)
+            buttons = own.get_by_role("main").get_by_role("button")
+            offered |= {name for name in await buttons.all_inner_texts() if MANAGING.match(name)}
+        if role == "viewer":
+            assert offered == set()
+        else:
+            assert {"Add person", "Edit", "Merge", "Ignore", "Delete"} <= offered
+            assert "New key" not in offered
+        await own.goto("/system")
+        await expect(own.get_by_role("alert")).to_contain_text(f"A {role} may not do that")

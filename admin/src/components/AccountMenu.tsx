@@ -8,6 +8,7 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
+  IconApi,
   IconCheck,
   IconDeviceDesktop,
   IconKey,
@@ -17,6 +18,7 @@ import {
   IconSun,
 } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
+import { Link } from "react-router";
 import { signOut } from "../api/client";
 import { ENDS_SESSION } from "../api/queries";
 import type { User } from "../api/types";
@@ -68,6 +70,9 @@ export function AccountMenu({ user }: { user: User }) {
           <Menu.Divider />
           <Menu.Item leftSection={<IconKey size={16} aria-hidden />} onClick={open}>
             Change password
+          </Menu.Item>
+          <Menu.Item component={Link} to="/users" leftSection={<IconApi size={16} aria-hidden />}>
+            API tokens
           </Menu.Item>
           <Menu.Item
             leftSection={<IconLogout size={16} aria-hidden />}

@@ -1,7 +1,7 @@
 import { Anchor, Drawer, Group, Loader, Stack, Text, Title } from "@mantine/core";
 import { IconUserCheck } from "@tabler/icons-react";
 import { Link, useSearchParams } from "react-router";
-import { useCameraName, useDetection } from "../api/queries";
+import { useCameraName, useDetection, useMay } from "../api/queries";
 import type { Detection, FramePlace } from "../api/types";
 import { count, fullTime } from "../format";
 import { outcomeOf, type Tone } from "../outcome";
@@ -12,6 +12,7 @@ import { Corrections } from "./Corrections";
 import styles from "./DetectionDrawer.module.css";
 import { DetectionPicture } from "./DetectionPicture";
 import { Failure } from "./Failure";
+import { ForManagers } from "./For";
 
 const PARAMETER = "detection";
 
@@ -51,19 +52,22 @@ export function DetectionDrawer() {
 }
 
 function DetectionDetails({ id }: { id: string }) {
+  const mayAnswer = useMay("admin", "manager");
   const detection = useDetection(id);
   if (detection.isPending) return <Loader aria-label="Loading" />;
   if (!detection.data) return <Failure error={detection.error} retry={detection.refetch} />;
   const question = questionOf(detection.data);
   return (
     <Stack gap="md">
-      {question ? (
+      {question && mayAnswer ? (
         <CandidateQuestion question={question} />
       ) : (
         <DetectionPicture detection={detection.data} />
       )}
       <Who detection={detection.data} />
-      <Corrections detection={detection.data} />
+      <ForManagers>
+        <Corrections detection={detection.data} />
+      </ForManagers>
       <Facts detection={detection.data} />
     </Stack>
   );

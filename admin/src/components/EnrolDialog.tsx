@@ -1,11 +1,11 @@
 import { Button, Modal, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useEffect, useState } from "react";
 import { useChange } from "../api/queries";
 import type { IdentifiedFace, PersonBrief } from "../api/types";
 import { personName } from "../outcome";
 import { enrolAnew, enrolAs } from "../recognition";
 import styles from "./EnrolDialog.module.css";
+import { useObjectUrl } from "./useObjectUrl";
 import { WhoForm } from "./WhoForm";
 
 /** A face of the browser's own camera, as it was when somebody pressed the button. */
@@ -70,14 +70,4 @@ function Enrolment({
       </WhoForm>
     </Stack>
   );
-}
-
-function useObjectUrl(file: File): string | undefined {
-  const [address, setAddress] = useState<string>();
-  useEffect(() => {
-    const made = URL.createObjectURL(file);
-    setAddress(made);
-    return () => URL.revokeObjectURL(made);
-  }, [file]);
-  return address;
 }

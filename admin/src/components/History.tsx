@@ -5,6 +5,7 @@ import { useChange, useIdentityChanges } from "../api/queries";
 import type { IdentityChange } from "../api/types";
 import { changeWords } from "../changeWords";
 import { Failure } from "./Failure";
+import { ForManagers } from "./For";
 import { LoadMore } from "./LoadMore";
 import { Rows, RowText } from "./Rows";
 import { TimeAgo } from "./TimeAgo";
@@ -27,7 +28,11 @@ export function History({ personId, empty }: { personId?: string; empty: string 
         {changes.data.map((change) => (
           <li key={change.id}>
             <What change={change} />
-            {!change.undone_at && !change.final && <UndoButton change={change} />}
+            {!change.undone_at && !change.final && (
+              <ForManagers>
+                <UndoButton change={change} />
+              </ForManagers>
+            )}
           </li>
         ))}
       </Rows>

@@ -4,7 +4,9 @@ import { IconArrowsSplit2 } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Person } from "../api/types";
 import { personName } from "../outcome";
+import { ActionBar } from "./ActionBar";
 import { DetectionList } from "./DetectionList";
+import { ForManagers } from "./For";
 import styles from "./PersonDetections.module.css";
 import { SplitDialog } from "./SplitDialog";
 
@@ -28,16 +30,18 @@ export function PersonDetections({ person }: { person: Person }) {
   return (
     <section aria-label="Detections">
       {person.detections > 0 && (
-        <Button
-          className={styles.choose}
-          variant="default"
-          size="xs"
-          leftSection={<IconArrowsSplit2 size={15} aria-hidden />}
-          aria-pressed={chosen !== undefined}
-          onClick={() => setChosen(chosen ? undefined : new Set())}
-        >
-          Some are not {name}
-        </Button>
+        <ForManagers>
+          <Button
+            className={styles.choose}
+            variant="default"
+            size="xs"
+            leftSection={<IconArrowsSplit2 size={15} aria-hidden />}
+            aria-pressed={chosen !== undefined}
+            onClick={() => setChosen(chosen ? undefined : new Set())}
+          >
+            Some are not {name}
+          </Button>
+        </ForManagers>
       )}
       <DetectionList
         filter={{ person_id: person.id }}
@@ -49,7 +53,7 @@ export function PersonDetections({ person }: { person: Person }) {
         }
       />
       {chosen && (
-        <div className={styles.bar}>
+        <ActionBar>
           <Text fz="sm" fw={600} aria-live="polite">
             {chosen.size === 0 ? `Choose those that are not ${name}` : `${chosen.size} chosen`}
           </Text>
@@ -61,7 +65,7 @@ export function PersonDetections({ person }: { person: Person }) {
               These are somebody else's
             </Button>
           </Group>
-        </div>
+        </ActionBar>
       )}
       <SplitDialog
         person={person}

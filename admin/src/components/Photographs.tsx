@@ -4,14 +4,14 @@ import {
   FileButton,
   Group,
   Loader,
-  Modal,
   Skeleton,
   Stack,
   Text,
 } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
 import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
-import { type DragEvent, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { addFace, addVideo, faceImage, removeFace } from "../api/client";
 import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
 import type { Face, Person } from "../api/types";
@@ -20,7 +20,9 @@ import { personName } from "../outcome";
 import { CameraShots } from "./CameraShots";
 import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
+import { DropZone } from "./DropZone";
 import { Failure } from "./Failure";
+import { ForManagers } from "./For";
 import { LoadMore } from "./LoadMore";
 import styles from "./Photographs.module.css";
 
@@ -39,7 +41,9 @@ export function Photographs({ person }: { person: Person }) {
 
   return (
     <Stack gap="sm">
-      <Uploads personId={person.id} />
+      <ForManagers>
+        <Uploads personId={person.id} />
+      </ForManagers>
       {faces.isError && <Failure error={faces.error} retry={faces.refetch} />}
       <CardGrid label="Photographs" cardWidth={100}>
         {faces.isPending &&
@@ -57,16 +61,18 @@ export function Photographs({ person }: { person: Person }) {
             <span className={styles.origin}>
               {face.origin === "enrolment" ? "Uploaded" : "From a camera"}
             </span>
-            <ActionIcon
-              className={styles.remove}
-              variant="filled"
-              color="dark"
-              size="md"
-              aria-label="Remove this photograph"
-              onClick={() => setRemoving(face)}
-            >
-              <IconTrash size={16} aria-hidden />
-            </ActionIcon>
+            <ForManagers>
+              <ActionIcon
+                className={styles.remove}
+                variant="filled"
+                color="dark"
+                size="md"
+                aria-label="Remove this photograph"
+                onClick={() => setRemoving(face)}
+              >
+                <IconTrash size={16} aria-hidden />
+              </ActionIcon>
+            </ForManagers>
           </li>
         ))}
       </CardGrid>
@@ -87,13 +93,12 @@ export function Photographs({ person }: { person: Person }) {
   );
 }
 
-type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: string };
+type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: string | undefined };
 
 function Uploads({ personId }: { personId: string }) {
   const [uploads, setUploads] = useState<Upload[]>([]);
-  const [dragging, setDragging] = useState(false);
+  const [shooting, { open, close }] = useDisclosure();
   const clearChoice = useRef<() => void>(null);
-  const [filming, setFilming] = useState(false);
   const { mutateAsync } = useMutation({
     mutationFn: (file: File) => add(personId, file),
     meta: SHOWS_ERROR,
@@ -109,39 +114,18 @@ function Uploads({ personId }: { personId: string }) {
   async function uploadAll(files: File[]) {
     clearChoice.current?.();
     setUploads(files.map(({ name }) => ({ name, state: "waiting" })));
-    let added = 0;
     for (const [place, file] of files.entries()) {
       await mutateAsync(file).then(
-        (detail) => {
-          added += 1;
-          settle(place, { state: "added", detail });
-        },
+        (detail) => settle(place, { state: "added", detail }),
         (error: Error) => settle(place, { state: "refused", detail: error.message }),
       );
     }
-    return added;
-  }
-
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setDragging(false);
-    if (!busy) void uploadAll([...event.dataTransfer.files]);
   }
 
   const busy = uploads.some((upload) => upload.state === "waiting");
   return (
     <>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same */}
-      <div
-        className={styles.drop}
-        data-dragging={dragging}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setDragging(true);
-        }}
-        onDragLeave={() => setDragging(false)}
-        onDrop={drop}
-      >
+      <DropZone className={styles.drop} onFiles={(files) => !busy && void uploadAll(files)}>
         <FileButton
           accept="image/jpeg,image/png,image/webp,video/mp4,video/quicktime,video/webm"
           multiple
@@ -161,10 +145,10 @@ function Uploads({ personId }: { personId: string }) {
           )}
         </FileButton>
         <Button
-          variant="light"
+          variant="default"
           leftSection={<IconCamera size={18} aria-hidden />}
           disabled={busy}
-          onClick={() => setFilming(true)}
+          onClick={open}
         >
           Use the camera
         </Button>
@@ -172,10 +156,15 @@ function Uploads({ personId }: { personId: string }) {
           or drop them here: JPEG, PNG or WebP, one face each; two or three different ones work
           best. Or a video of them alone, of a minute at most, of which the best frames are kept.
         </Text>
-      </div>
-      <Modal opened={filming} onClose={() => setFilming(false)} title="Photographs by the camera">
-        <CameraShots onTake={async (photograph) => (await uploadAll([photograph])) > 0} />
-      </Modal>
+      </DropZone>
+      <CameraShots
+        opened={shooting}
+        onClose={close}
+        onTaken={(pictures) => {
+          close();
+          void uploadAll(pictures);
+        }}
+      />
       <ul className={styles.uploads} aria-label="Uploads" aria-live="polite">
         {uploads.map((upload, place) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name
@@ -194,7 +183,7 @@ function Uploads({ personId }: { personId: string }) {
   );
 }
 
-/** Adds a photograph, or what a video gives; says so where that is more than one. */
+/** Adds a photograph, or what a video gives; says how many that are. */
 async function add(personId: string, file: File): Promise<string | undefined> {
   if (!file.type.startsWith("video/")) {
     await addFace(personId, file);

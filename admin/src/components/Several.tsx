@@ -1,5 +1,6 @@
 import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
+import { ActionBar } from "./ActionBar";
 import { AnswerKeys, type Choice, KeyLegend } from "./AnswerKeys";
 import { CardGrid } from "./CardGrid";
 import styles from "./Several.module.css";
@@ -58,7 +59,7 @@ export function Several({
         ))}
       </CardGrid>
       {children}
-      <div className={styles.bar}>
+      <ActionBar>
         <Text fz="sm" fw={600} role="status">
           {chosen === 0 ? "Choose some, then answer" : `${chosen} chosen`}
         </Text>
@@ -68,7 +69,7 @@ export function Several({
             disabled: chosen === 0 || choice.disabled === true,
           }))}
         />
-      </div>
+      </ActionBar>
       <KeyLegend back={false} />
     </section>
   );

@@ -1,6 +1,7 @@
 import { AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
+  type Icon,
   IconAdjustments,
   IconBell,
   IconCalendarClock,
@@ -20,7 +21,7 @@ import {
 import { type ReactNode, useEffect } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
-import type { User } from "../api/types";
+import type { Role, User } from "../api/types";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionStatus } from "./ConnectionStatus";
 import { DetectionDrawer } from "./DetectionDrawer";
@@ -30,26 +31,28 @@ import { ReviewCount } from "./ReviewCount";
 import styles from "./Shell.module.css";
 import { TroubleCount } from "./TroubleCount";
 
-const SECTIONS = [
+type Section = { to: string; label: string; Icon: Icon; roles?: Role[] };
+
+const KEEPERS: Role[] = ["admin", "manager"];
+const ADMINS: Role[] = ["admin"];
+
+/** The pages; those with roles are for them alone. */
+const SECTIONS: Section[] = [
   { to: "/", label: "Today", Icon: IconSun },
-  { to: "/review", label: "Review", Icon: IconUserQuestion },
+  { to: "/review", label: "Review", Icon: IconUserQuestion, roles: KEEPERS },
   { to: "/people", label: "People", Icon: IconUsers },
   { to: "/detections", label: "Detections", Icon: IconPhotoScan },
-  { to: "/search", label: "Search", Icon: IconFaceId },
+  { to: "/search", label: "Search", Icon: IconFaceId, roles: KEEPERS },
   { to: "/attendance", label: "Attendance", Icon: IconCalendarClock },
-  { to: "/live-camera", label: "Live camera", Icon: IconCamera },
+  { to: "/live-camera", label: "Live camera", Icon: IconCamera, roles: KEEPERS },
   { to: "/alerts", label: "Alerts", Icon: IconBell },
   { to: "/cameras", label: "Cameras", Icon: IconDeviceCctv },
-  { to: "/devices", label: "Devices", Icon: IconKey },
+  { to: "/devices", label: "Devices", Icon: IconKey, roles: KEEPERS },
   { to: "/identity", label: "Identity", Icon: IconFingerprint },
-];
-
-/** What is for admins alone. */
-const ADMIN_SECTIONS = [
-  { to: "/settings", label: "Settings", Icon: IconAdjustments },
-  { to: "/system", label: "System", Icon: IconServer },
-  { to: "/users", label: "Users", Icon: IconUserCog },
-  { to: "/audit", label: "Audit", Icon: IconHistory },
+  { to: "/settings", label: "Settings", Icon: IconAdjustments, roles: KEEPERS },
+  { to: "/system", label: "System", Icon: IconServer, roles: ADMINS },
+  { to: "/users", label: "Users", Icon: IconUserCog, roles: ADMINS },
+  { to: "/audit", label: "Audit", Icon: IconHistory, roles: ADMINS },
 ];
 
 /** What waits for somebody, beside the section where it waits. */
@@ -64,7 +67,7 @@ export function Shell({ user }: { user: User }) {
   const { pathname } = useLocation();
   const navigation = useNavigationType();
   const [opened, { toggle, close }] = useDisclosure();
-  const sections = user.role === "admin" ? [...SECTIONS, ...ADMIN_SECTIONS] : SECTIONS;
+  const sections = SECTIONS.filter(({ roles }) => !roles || roles.includes(user.role));
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes
   useEffect(() => {

@@ -22,6 +22,7 @@ import { Confirmation } from "../components/Confirmation";
 import { Copyable } from "../components/Copyable";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
+import { ForAdmins } from "../components/For";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
@@ -33,9 +34,11 @@ export function DevicesPage() {
   return (
     <>
       <PageHeader title="Devices">
-        <Button leftSection={<IconKey size={18} aria-hidden />} onClick={open}>
-          New key
-        </Button>
+        <ForAdmins>
+          <Button leftSection={<IconKey size={18} aria-hidden />} onClick={open}>
+            New key
+          </Button>
+        </ForAdmins>
       </PageHeader>
       <Text c="dimmed" fz="sm" mb="md" maw="46rem">
         Each detector and notifier has a key of its own. The easiest way to one is{" "}
@@ -94,15 +97,17 @@ function Devices() {
                 · created <TimeAgo at={device.created_at} />
               </Text>
             </div>
-            <Button
-              variant="default"
-              size="xs"
-              c="red"
-              aria-label={`Revoke ${device.name}`}
-              onClick={() => setRemoving(device)}
-            >
-              Revoke
-            </Button>
+            <ForAdmins>
+              <Button
+                variant="default"
+                size="xs"
+                c="red"
+                aria-label={`Revoke ${device.name}`}
+                onClick={() => setRemoving(device)}
+              >
+                Revoke
+              </Button>
+            </ForAdmins>
           </li>
         ))}
       </ul>

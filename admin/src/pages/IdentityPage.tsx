@@ -10,6 +10,7 @@ import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { FewPhotographs } from "../components/FewPhotographs";
 import { Figures } from "../components/Figures";
+import { ForManagers } from "../components/For";
 import { History } from "../components/History";
 import { LookAlikes } from "../components/LookAlikes";
 import { PageHeader } from "../components/PageHeader";
@@ -40,11 +41,13 @@ function Findings({ stats }: { stats: IdentityStats }) {
           "Waiting for your answer": stats.review,
         }}
       />
-      {stats.review > 0 && (
-        <Anchor component={Link} to="/review" mt="calc(-1 * var(--mantine-spacing-lg))" fz="sm">
-          Answer the questions about them
-        </Anchor>
-      )}
+      <ForManagers>
+        {stats.review > 0 && (
+          <Anchor component={Link} to="/review" mt="calc(-1 * var(--mantine-spacing-lg))" fz="sm">
+            Answer the questions about them
+          </Anchor>
+        )}
+      </ForManagers>
       <Section title="How often it is wrong">
         <Accuracy stats={stats} />
       </Section>

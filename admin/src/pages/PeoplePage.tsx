@@ -20,6 +20,7 @@ import type { Person, PersonKind } from "../api/types";
 import { CardGrid } from "../components/CardGrid";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
+import { ForManagers } from "../components/For";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { Portrait } from "../components/Portrait";
@@ -80,9 +81,11 @@ export function PeoplePage() {
   return (
     <>
       <PageHeader title="People">
-        <Button leftSection={<IconUserPlus size={18} aria-hidden />} onClick={open}>
-          Add person
-        </Button>
+        <ForManagers>
+          <Button leftSection={<IconUserPlus size={18} aria-hidden />} onClick={open}>
+            Add person
+          </Button>
+        </ForManagers>
       </PageHeader>
       <Tabs
         value={kind}
@@ -142,12 +145,14 @@ export function PeoplePage() {
 /** Two ways to the first person. */
 function FirstPerson({ onAdd }: { onAdd: () => void }) {
   return (
-    <Group justify="center" gap="xs" mt="md">
-      <Button onClick={onAdd}>Add the first person</Button>
-      <Button component={Link} to="/live-camera" variant="default">
-        Enrol at this camera
-      </Button>
-    </Group>
+    <ForManagers>
+      <Group justify="center" gap="xs" mt="md">
+        <Button onClick={onAdd}>Add the first person</Button>
+        <Button component={Link} to="/live-camera" variant="default">
+          Enrol at this camera
+        </Button>
+      </Group>
+    </ForManagers>
   );
 }
 

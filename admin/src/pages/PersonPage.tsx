@@ -27,10 +27,11 @@ import {
 import { type FormEvent, useState } from "react";
 import { useNavigate, useParams } from "react-router";
 import { deletePerson, personExport, stopIgnoring, updatePerson } from "../api/client";
-import { useChange, useClasses, useHasAllCameras, useMay, usePerson } from "../api/queries";
+import { useChange, useClasses, useHasAllCameras, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Failure } from "../components/Failure";
+import { ForManagers } from "../components/For";
 import { History } from "../components/History";
 import { MergeDialog } from "../components/MergeDialog";
 import { PageHeader } from "../components/PageHeader";
@@ -62,7 +63,9 @@ function PersonDetails({ person }: { person: Person }) {
         <div className={styles.about}>
           <Summary person={person} />
         </div>
-        <Actions person={person} />
+        <ForManagers>
+          <Actions person={person} />
+        </ForManagers>
       </div>
       {person.kind === "unknown" && <NameForm person={person} />}
       <section aria-label="Photographs">
@@ -163,8 +166,7 @@ function Actions({ person }: { person: Person }) {
   const [merging, merge] = useDisclosure();
   const [deleting, remove] = useDisclosure();
   const ignored = person.kind === "ignored";
-  const isManager = useMay("admin", "manager");
-  const mayExport = useHasAllCameras() && isManager;
+  const mayExport = useHasAllCameras();
 
   function toggleIgnored() {
     change.run(
@@ -293,9 +295,13 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
               defaultValue={person.valid_until ? isoDay(lastDayOf(person.valid_until)) : ""}
             />
           </Group>
+          <Text fz="xs" c="dimmed">
+            Outside these days the panel shows "Not valid now". Nothing else changes: no alert is
+            sent about it yet.
+          </Text>
           <TagsInput
             label="Managers"
-            description="Chat accounts of those who look after this person."
+            description="Chat accounts of those who look after this person. They are kept only: no alert goes to them yet."
             value={managers}
             onChange={setManagers}
             maxTags={50}

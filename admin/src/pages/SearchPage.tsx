@@ -12,16 +12,19 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconFaceId, IconPhotoSearch, IconUserQuestion } from "@tabler/icons-react";
-import { type DragEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { assignDetection, createPerson, type SearchFilter } from "../api/client";
 import { type Probe, useCameraName, useCameras, useFaceSearch } from "../api/queries";
 import type { Confidence, Person, SearchResult } from "../api/types";
+import { ActionBar } from "../components/ActionBar";
 import { CardGrid } from "../components/CardGrid";
 import { DetectionCard, type Selection } from "../components/DetectionCard";
+import { DropZone } from "../components/DropZone";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
 import { useIdentityChange } from "../components/Undo";
+import { useObjectUrl } from "../components/useObjectUrl";
 import { WhoForm } from "../components/WhoForm";
 import { count, midnight, startOfDay } from "../format";
 import { personName } from "../outcome";
@@ -79,27 +82,10 @@ function PhotographField({
   probe: Probe | undefined;
   onChoose: (photograph: File | null | undefined) => void;
 }) {
-  const [dragging, setDragging] = useState(false);
   const clearChoice = useRef<() => void>(null);
 
-  function drop(event: DragEvent) {
-    event.preventDefault();
-    setDragging(false);
-    onChoose(event.dataTransfer.files[0]);
-  }
-
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same
-    <div
-      className={styles.probe}
-      data-dragging={dragging}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setDragging(true);
-      }}
-      onDragLeave={() => setDragging(false)}
-      onDrop={drop}
-    >
+    <DropZone className={styles.probe} onFiles={([photograph]) => onChoose(photograph)}>
       {probe ? (
         <Photograph key={probe.number} photograph={probe.photograph} />
       ) : (
@@ -131,17 +117,12 @@ function PhotographField({
           or drop or paste one here. It must show one face; it is not kept.
         </Text>
       </Stack>
-    </div>
+    </DropZone>
   );
 }
 
 function Photograph({ photograph }: { photograph: File }) {
-  const [url, setUrl] = useState<string>();
-  useEffect(() => {
-    const made = URL.createObjectURL(photograph);
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [photograph]);
+  const url = useObjectUrl(photograph);
   return url ? (
     <img className={styles.photograph} src={url} alt="What is searched for" />
   ) : (
@@ -324,7 +305,7 @@ function Naming({
   }
 
   return (
-    <div className={styles.bar}>
+    <ActionBar>
       <Text fz="sm" fw={600} aria-live="polite">
         {chosen.size === 0 ? "Choose the pictures of one person" : `${chosen.size} chosen`}
       </Text>
@@ -353,6 +334,6 @@ function Naming({
           focusName
         />
       </Modal>
-    </div>
+    </ActionBar>
   );
 }

@@ -9,6 +9,7 @@ import { CameraTrouble } from "../components/CameraTrouble";
 import { useDetectionLink } from "../components/DetectionDrawer";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
+import { ForManagers } from "../components/For";
 import { GettingStarted } from "../components/GettingStarted";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
@@ -35,7 +36,9 @@ export function TodayPage() {
       <CameraTrouble />
       <TodayFigures />
       <CameraStates />
-      <Questions />
+      <ForManagers>
+        <Questions />
+      </ForManagers>
       <Guests />
     </>
   );

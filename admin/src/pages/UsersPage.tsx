@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Modal, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { IconUserPlus } from "@tabler/icons-react";
 import { useState } from "react";
-import { useCameraName, useSession, useUsers } from "../api/queries";
+import { useCameraName, useMay, useSession, useUsers } from "../api/queries";
 import type { User, UserCreated } from "../api/types";
 import { Copyable } from "../components/Copyable";
 import { Failure } from "../components/Failure";
@@ -17,6 +17,19 @@ type Dialog = { user?: User; created?: UserCreated };
 
 /** Who signs in to the panel, what they may, and the tokens of programs. */
 export function UsersPage() {
+  return useMay("admin") ? <Everybody /> : <OwnTokens />;
+}
+
+function OwnTokens() {
+  return (
+    <>
+      <PageHeader title="API tokens" />
+      <Tokens />
+    </>
+  );
+}
+
+function Everybody() {
   const [dialog, setDialog] = useState<Dialog>();
   const close = () => setDialog(undefined);
   return (

@@ -1,0 +1,78 @@
+"""Photographs of a person, taken on their page with the browser's own camera."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from tests.admin.acting import CLASSIFIED_WITHIN_MS, PHONE, add_person, assert_fits
+from tests.admin.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.admin.test_accessibility import AXE, findings
+from tests.admin.test_live_camera import film
+
+
+@pytest.fixture(scope="module")
+async def browser(
+    browser: Browser, test_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browser]:
+    """A browser whose camera shows one person."""
+    photograph = test_data / "enrol" / "barack-obama" / "2.jpg"
+    shown = film(tmp_path_factory.mktemp("camera") / "one.y4m", photograph)
+    async with async_playwright() as playwright:
+        with_camera = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                *CHROMIUM_ARGUMENTS,
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-video-capture={shown}",
+            ],
+        )
+        yield with_camera
+        await with_camera.close()
+
+
+async def test_camera_takes_photographs_of_a_person_and_adds_them(
+    page: Page, context: BrowserContext
+) -> None:
+    await context.grant_permissions(["camera"])
+    await add_person(page, "Barack Obama")
+    await page.get_by_role("button", name="Use the camera").click()
+    dialog = page.get_by_role("dialog", name="Take photographs")
+    taken = dialog.get_by_role("list", name="Pictures taken").get_by_role("listitem")
+    take = dialog.get_by_role("button", name="Take the picture")
+
+    await expect(dialog.get_by_text("Look straight at the camera.")).to_be_visible()
+    await expect(take).to_be_enabled(timeout=CLASSIFIED_WITHIN_MS)
+    await take.click()
+    await expect(dialog.get_by_text("Turn the head a little to the left.")).to_be_visible()
+    await take.click()
+    await expect(taken).to_have_count(2)
+    assert await findings(page, AXE.read_text()) == []
+    await page.set_viewport_size(PHONE)
+    await assert_fits(page)
+    await dialog.get_by_role("button", name="Take again: Straight").click()
+    await expect(taken).to_have_count(1)
+    await dialog.get_by_role("button", name="Add 1 photograph").click()
+
+    await expect(dialog).to_be_hidden()
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await expect(photographs).to_have_count(1, timeout=CLASSIFIED_WITHIN_MS)
+
+
+async def test_camera_stops_when_the_dialog_closes(page: Page, context: BrowserContext) -> None:
+    await context.grant_permissions(["camera"])
+    await add_person(page, "Somebody Shy")
+    await page.get_by_role("button", name="Use the camera").click()
+    video = page.get_by_label("What the camera shows")
+    await expect(video).to_be_visible(timeout=CLASSIFIED_WITHIN_MS)
+    tracks = await video.evaluate_handle("video => video.srcObject.getTracks()")
+
+    await page.keyboard.press("Escape")
+
+    await expect(video).to_be_hidden()
+    assert await tracks.evaluate("tracks => tracks.every(t => t.readyState === 'ended')")
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await expect(photographs).to_have_count(0)
