@@ -62,6 +62,7 @@ from usher.wire import (
     PersonUpdate,
     Rejection,
     Resource,
+    RetentionDue,
     SearchResults,
     Session,
     Split,
@@ -479,6 +480,14 @@ class UsherClient:
     def update_settings(self, update: OperatingSettingsUpdate) -> OperatingSettings:
         """Change it; every service takes it up within some seconds."""
         return self._send(OperatingSettings, "PATCH", "/settings", update)
+
+    def retention_due(
+        self, *, strangers_kept_days: int | None = None, known_kept_days: int | None = None
+    ) -> RetentionDue:
+        """What would go now if it were kept for so many days."""
+        days = {"strangers_kept_days": strangers_kept_days, "known_kept_days": known_kept_days}
+        given = {name: str(value) for name, value in days.items() if value is not None}
+        return self._get(RetentionDue, "/settings/retention", given)
 
     def system(self) -> System:
         """What waits, who works, what is kept, and how much room is left."""

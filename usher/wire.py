@@ -717,6 +717,9 @@ class AlertSettlement(Body):
 # ---- Figures ------------------------------------------------------------------------------------
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
 class OperatingSettings(Resource):
     """What an operator changes while Usher runs."""
 
@@ -724,15 +727,30 @@ class OperatingSettings(Resource):
     identity_budget: float = Field(
         description="The share of strangers that may be called by a name."
     )
+    strangers_kept_days: int | None = Field(
+        description="Strangers who were not seen for so long are deleted; null: never."
+    )
+    known_kept_days: int | None = Field(
+        description="Detections of people with a name, or ignored, are deleted then; null: never."
+    )
     taken_up: bool = Field(
         description="Whether this API decides by it already; a change takes some seconds."
     )
 
 
 class OperatingSettingsUpdate(Body):
-    """What is left out stays as it is."""
+    """What is left out stays as it is. Days that are null: kept until somebody deletes it."""
 
     identity_budget: float | None = Field(None, ge=0.0005, le=0.2)
+    strangers_kept_days: Days | None = None
+    known_kept_days: Days | None = None
+
+
+class RetentionDue(Resource):
+    """What would not be kept any more."""
+
+    strangers: int = Field(description="Strangers who would be deleted.")
+    detections: int = Field(description="Detections, those of these strangers among them.")
 
 
 class DatabaseSize(Resource):

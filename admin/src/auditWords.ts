@@ -31,13 +31,20 @@ const WORDS: Record<string, string> = {
   "detection.assign": "said who is on the detection",
   "detection.reject": "said who is not on the detection",
   "detection.retry": "tried again the detection",
+  "retention.forget": "forgot what was old",
   "settings.update": "changed the setting",
   "identity.undo": "took back the change",
   search: "searched with a photograph",
 };
 
 /** What somebody does to themselves needs no more words. */
-const ALONE = new Set(["session.open", "session.close", "password.change", "search"]);
+const ALONE = new Set([
+  "session.open",
+  "session.close",
+  "password.change",
+  "search",
+  "retention.forget",
+]);
 
 export const ACTIONS = Object.entries(WORDS).map(([value, words]) => ({
   value,

@@ -12,6 +12,7 @@ from services.api.dependencies import READERS
 from services.api.errors import handle_errors
 from services.api.limits import BodyCap
 from services.api.panel import serve_panel
+from services.api.retention import forgetting
 from services.api.routes import (
     alerts,
     attendance,
@@ -55,7 +56,8 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_state(settings, database) as state:
             app.state.usher = state
-            yield
+            async with forgetting(state):
+                yield
 
     app = FastAPI(
         title="Usher",

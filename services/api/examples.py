@@ -178,9 +178,12 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
     "OperatingSettings": {
         "identity_rule": "budget",
         "identity_budget": 0.01,
+        "strangers_kept_days": 30,
+        "known_kept_days": 365,
         "taken_up": True,
     },
-    "OperatingSettingsUpdate": {"identity_budget": 0.005},
+    "OperatingSettingsUpdate": {"identity_budget": 0.005, "strangers_kept_days": 30},
+    "RetentionDue": {"strangers": 12, "detections": 340},
     "System": {
         "version": "0.1.0",
         "model": "dlib-resnet-v1/crops-4",

@@ -39,6 +39,7 @@ from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.registry import Registry
 from usher.storage.repetitions import Repetitions
+from usher.storage.retention import Retention
 from usher.storage.seen import SeenLog
 from usher.storage.serving import Embedders, Named
 from usher.storage.stays import Stays
@@ -93,6 +94,7 @@ class State:
     search: FaceSearch
     stays: Stays
     operating: Operating
+    retention: Retention
 
 
 @asynccontextmanager
@@ -154,6 +156,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         ),
         stays=Stays(database),
         operating=operating,
+        retention=Retention(database),
     )
     work = [
         asyncio.create_task(state.hub.run(), name="events"),

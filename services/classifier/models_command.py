@@ -24,6 +24,7 @@ from usher.settings import Settings, load_settings
 from usher.storage.database import Database, connected
 from usher.storage.embedded import uri_of_running
 from usher.storage.embeddings import KINDS, Embeddings
+from usher.storage.operating import Operating
 from usher.storage.serving import Named
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
@@ -127,8 +128,10 @@ def _run(settings: Settings, work: Work[Result]) -> Result:
 
     async def run() -> Result:
         async with _database(settings) as database:
+            budget = await Operating(database).identity_budget(settings.identity_budget)
+            current = settings.model_copy(update={"identity_budget": budget})
             with _bars() as report:
-                models = Models(settings, database, load=load, report=report)
+                models = Models(current, database, load=load, report=report)
                 return await work(models, database)
 
     return asyncio.run(run())

@@ -19,6 +19,29 @@ async def test_system_page_says_what_is_kept_and_how_much_room_is_left(page: Pag
     await assert_fits(page)
 
 
+async def test_admin_chooses_how_long_things_are_kept(page: Page) -> None:
+    await page.goto("/settings")
+    strangers = page.get_by_label("Strangers who were not seen for")
+    known = page.get_by_label("Pictures of people Usher knows")
+    section = page.get_by_role("region", name="How long things are kept")
+    save = section.get_by_role("button", name="Save")
+
+    await known.select_option(label="90 days")
+    await expect(section.get_by_role("status")).to_contain_text("choose fewer days")
+    await expect(save).to_be_disabled()
+    await strangers.select_option(label="30 days")
+    await save.click()
+    dialog = page.get_by_role("dialog", name="Keep things for that long?")
+    await expect(dialog).to_contain_text("Nothing is that old now.")
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(dialog).to_be_hidden()
+    await expect(save).to_be_disabled()
+    await page.reload()
+    await expect(strangers).to_have_value("30")
+    await expect(known).to_have_value("90")
+
+
 async def test_admin_chooses_how_many_strangers_may_be_named(page: Page) -> None:
     """The last of this file: the API ends, for its supervisor to start it anew."""
     await page.get_by_role("navigation").get_by_role("link", name="Settings").click()
@@ -27,6 +50,7 @@ async def test_admin_chooses_how_many_strangers_may_be_named(page: Page) -> None
     await assert_fits(page)
 
     await page.get_by_role("radio", name="1 (very strict)").check()
-    await page.get_by_role("button", name="Save").click()
+    section = page.get_by_role("region", name="How sure Usher must be")
+    await section.get_by_role("button", name="Save").click()
 
-    await expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+    await expect(section.get_by_role("status").filter(has_text="Saved.")).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -16,6 +17,14 @@ _ID: Document = {"_id": "operating"}
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Days for which what was seen is kept; None: until somebody deletes it."""
+
+    strangers_days: int | None = None
+    known_days: int | None = None
+
+
 class Operating:
     """The document `settings/operating`. What was never set there is as the environment says."""
 
@@ -24,12 +33,25 @@ class Operating:
 
     async def identity_budget(self, installed: float) -> float:
         """The share of strangers that may be called by a name; `installed` where nobody set it."""
-        document = await self._settings.find_one(_ID) or {}
-        return float(document.get("identity_budget", installed))
+        return float((await self._document()).get("identity_budget", installed))
 
-    async def set_identity_budget(self, share: float) -> None:
-        """Set it. Services end, and are started again with it."""
-        await self._settings.update_one(_ID, {"$set": {"identity_budget": share}}, upsert=True)
+    async def kept(self) -> Kept:
+        """How long what was seen is kept."""
+        document = await self._document()
+        return Kept(
+            strangers_days=document.get("strangers_kept_days"),
+            known_days=document.get("known_kept_days"),
+        )
+
+    async def change(self, changes: Document) -> None:
+        """Set `identity_budget`, `strangers_kept_days`, `known_kept_days`.
+
+        Services end where the budget is another than theirs, and are started again with it.
+        """
+        await self._settings.update_one(_ID, {"$set": changes}, upsert=True)
+
+    async def _document(self) -> Document:
+        return await self._settings.find_one(_ID) or {}
 
     async def until_another_budget(self, budget: float) -> None:
         """Wait until another budget is set than that one, and log it."""

@@ -232,8 +232,14 @@ export const getStats = (since: string) => get<T.Stats>("/stats", { since });
 // ---- Operation ----
 
 export const getSettings = () => get<T.OperatingSettings>("/settings");
-export const updateSettings = (update: { identity_budget: number }) =>
+export const updateSettings = (update: T.OperatingSettingsUpdate) =>
   send<T.OperatingSettings>("PATCH", "/settings", update);
+/** What would go now if it were kept for so many days. */
+export const getRetentionDue = (days: T.KeptDays) =>
+  get<T.RetentionDue>("/settings/retention", {
+    strangers_kept_days: days.strangers_kept_days?.toString(),
+    known_kept_days: days.known_kept_days?.toString(),
+  });
 export const getSystem = () => get<T.System>("/system");
 
 // ---- Users, tokens, audit ----

@@ -278,8 +278,13 @@ export type Alert = {
 export type OperatingSettings = {
   identity_rule: "budget" | "fixed";
   identity_budget: number;
+  strangers_kept_days: number | null;
+  known_kept_days: number | null;
   taken_up: boolean;
 };
+export type KeptDays = Pick<OperatingSettings, "strangers_kept_days" | "known_kept_days">;
+export type OperatingSettingsUpdate = Partial<KeptDays> & { identity_budget?: number };
+export type RetentionDue = { strangers: number; detections: number };
 
 export type System = {
   version: string;

@@ -6,6 +6,7 @@ import type { OperatingSettings } from "../api/types";
 import { Accuracy } from "../components/Accuracy";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
+import { RetentionForm } from "../components/RetentionForm";
 
 const BUDGETS = [0.001, 0.005, 0.01, 0.02, 0.05];
 const NUMBER = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
@@ -24,12 +25,12 @@ export function SettingsPage() {
         <Stack gap="xl" maw="46rem">
           <Budget key={settings.data.identity_budget} settings={settings.data} />
           <Accurate />
-          <section>
+          <section aria-label="How long things are kept">
             <Title order={2}>How long things are kept</Title>
-            <Text>
-              Everything is kept until somebody deletes it: a person's page deletes a person with
-              all sightings and pictures, for good.
-            </Text>
+            <RetentionForm
+              key={`${settings.data.strangers_kept_days} ${settings.data.known_kept_days}`}
+              settings={settings.data}
+            />
           </section>
           <section>
             <Title order={2}>Where alerts go</Title>
@@ -64,7 +65,7 @@ function Budget({ settings }: { settings: OperatingSettings }) {
     );
   }
   return (
-    <section>
+    <section aria-label="How sure Usher must be">
       <Title order={2}>How sure Usher must be</Title>
       <Radio.Group
         mt="xs"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
 from services.api.dependencies import ADMINS, MANAGERS, Api, Principal
+from services.api.retention import cutoffs_of
 from services.api.state import State
 from usher import __version__, wire
-from usher.domain.errors import Conflict
+from usher.domain.errors import Conflict, InvalidInput
 from usher.storage.figures import figures
+from usher.storage.operating import Kept
 from usher.storage.sizes import sizes
 from usher.wire import utc_now
 
@@ -33,18 +35,34 @@ async def change(
 ) -> wire.OperatingSettings:
     """Change what is set. Every service takes it up within some seconds, by starting again."""
     before = await _view(state)
-    budget = body.identity_budget
-    if budget is None or budget == before.identity_budget:
-        return before
-    if before.identity_rule != "budget":
+    given = body.model_dump(include=body.model_fields_set)
+    if given.get("identity_budget", before.identity_budget) is None:
+        del given["identity_budget"]
+    changes = {name: value for name, value in given.items() if value != getattr(before, name)}
+    if "identity_budget" in changes and before.identity_rule != "budget":
         raise Conflict(
             "one fixed distance decides here, and no budget: "
             "leave USHER_IDENTITY_RULE out to have one"
         )
-    await state.operating.set_identity_budget(budget)
-    action = f"settings.update:{before.identity_budget:g} to {budget:g}"
-    await state.audit.add(principal.id, action, "identity_budget", now=utc_now())
+    _check_kept(before, changes)
+    if changes:
+        await state.operating.change(changes)
+    for name, value in sorted(changes.items()):
+        action = f"settings.update:{_word(getattr(before, name))} to {_word(value)}"
+        await state.audit.add(principal.id, action, name, now=utc_now())
     return await _view(state)
+
+
+@router.get("/settings/retention", dependencies=[Depends(ADMINS)])
+async def due(
+    state: Api,
+    strangers_kept_days: wire.Days | None = None,
+    known_kept_days: wire.Days | None = None,
+) -> wire.RetentionDue:
+    """What would go now if it were kept for so many days."""
+    kept = Kept(strangers_days=strangers_kept_days, known_days=known_kept_days)
+    found = await state.retention.due(cutoffs_of(kept, utc_now()))
+    return wire.RetentionDue(strangers=found.strangers, detections=found.detections)
 
 
 @router.get("/system", dependencies=[Depends(ADMINS)])
@@ -72,8 +90,27 @@ async def system(state: Api) -> wire.System:
 async def _view(state: State) -> wire.OperatingSettings:
     in_use = state.settings.identity_budget
     wanted = await state.operating.identity_budget(in_use)
+    kept = await state.operating.kept()
     return wire.OperatingSettings(
         identity_rule=state.rule.name,
         identity_budget=wanted,
+        strangers_kept_days=kept.strangers_days,
+        known_kept_days=kept.known_days,
         taken_up=wanted == in_use,
     )
+
+
+def _check_kept(before: wire.OperatingSettings, changes: dict[str, Any]) -> None:
+    strangers, known = (
+        changes.get(name, getattr(before, name))
+        for name in ("strangers_kept_days", "known_kept_days")
+    )
+    if known is not None and (strangers is None or strangers > known):
+        raise InvalidInput(
+            "strangers are kept no longer than people with a name: "
+            "set `strangers_kept_days` to as many days as `known_kept_days`, or fewer"
+        )
+
+
+def _word(value: float | None) -> str:
+    return "ever" if value is None else f"{value:g}"

@@ -80,6 +80,7 @@ MAY = {
     "DELETE /tokens/{token_id}": "admin manager viewer, in person",
     "GET /settings": "admin manager",
     "PATCH /settings": "admin",
+    "GET /settings/retention": "admin",
     "GET /system": "admin",
     "GET /audit": "admin",
     "GET /audit/chain": "admin",

@@ -16,12 +16,16 @@ async def test_budget_is_as_installed_until_an_admin_changes_it(api: Api) -> Non
     assert (await api.manager.get("/settings")).json() == {
         "identity_rule": "budget",
         "identity_budget": 0.01,
+        "strangers_kept_days": None,
+        "known_kept_days": None,
         "taken_up": True,
     }
     changed = await api.admin.patch("/settings", json={"identity_budget": 0.002})
     assert changed.json() == {
         "identity_rule": "budget",
         "identity_budget": 0.002,
+        "strangers_kept_days": None,
+        "known_kept_days": None,
         "taken_up": False,
     }
     assert await Operating(api.database).identity_budget(0.01) == 0.002
@@ -50,10 +54,10 @@ async def test_service_notices_another_budget_than_its_own(
     monkeypatch.setattr(operating, "NOTICED_WITHIN_S", 0.01)
     kept = Operating(api.database)
     waiting = asyncio.create_task(kept.until_another_budget(0.01))
-    await kept.set_identity_budget(0.01)
+    await kept.change({"identity_budget": 0.01})
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    await kept.set_identity_budget(0.05)
+    await kept.change({"identity_budget": 0.05})
     await asyncio.wait_for(waiting, 10)
 
 
