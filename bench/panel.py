@@ -5,7 +5,8 @@ alerts, history and crops, starts the real API on it, and asks everything that t
 request after the other: the median of each. Then it asks all of it once more under MongoDB's
 profiler, which tells the plan of every query that came of it. A query whose plan reads a whole
 collection (COLLSCAN) is counted. What the API reads to follow changes does not count: a change
-stream always goes through the server's log.
+stream always goes through the server's log. Last, Chromium opens the pages with the long lists: how
+long until each shows its contents.
 
 No classifier runs, so what the seed leaves unfinished stays in the queue.
 """
@@ -17,12 +18,13 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import socket
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +36,7 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.async_api import Browser, async_playwright
 from pymongo import WriteConcern
 
 from _lfw import add_data, folder_of
@@ -78,6 +81,13 @@ _CROPS = 8
 """Different pictures; every crop is a link to one of them."""
 _WITHIN_S = 120.0
 _PROFILE_BYTES = 256 * 1024 * 1024
+_LOADS = 5
+_PAGES = {
+    "/": "ul[aria-label$=' today'] li",
+    "/detections": "ul[aria-label^='Detections, '] li",
+    "/people": "a[href^='/people/p-']",
+}
+"""By page, what stands for its contents."""
 _FIRST_NAMES = ("Ada", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gita", "Hugo", "Iris", "Lena")
 _LAST_NAMES = ("Adler", "Brandt", "Chen", "Diaz", "Evans", "Garcia", "Haddad", "Ito", "Kaya")
 
@@ -665,8 +675,10 @@ def _asked(row: Document) -> str:
     return json.dumps(wanted, default=str)[:200]
 
 
-async def measure(size: Size, rounds: int, photograph: bytes | None) -> list[Answered]:
-    """Seed, start, ask."""
+async def measure(
+    size: Size, rounds: int, photograph: bytes | None
+) -> tuple[list[Answered], dict[str, float]]:
+    """Seed, start, ask, and look at pages."""
     with tempfile.TemporaryDirectory(prefix="usher-bench-") as folder:
         data = Path(folder)
         async with EmbeddedServer(data / "mongodb") as server:
@@ -683,23 +695,55 @@ async def measure(size: Size, rounds: int, photograph: bytes | None) -> list[Ans
 
 async def _asked_all(
     database: Database, url: str, rounds: int, photograph: bytes | None
-) -> list[Answered]:
+) -> tuple[list[Answered], dict[str, float]]:
     with await signed_in(database, url) as client:
         panel = Panel(client, database, photograph)
         questions = Questions(client).all(photograph)
         times = {one.name: await asyncio.to_thread(panel.time, one, rounds) for one in questions}
         scans = await panel.scans(questions)
-    return [
+        shown = await shown_within(url, client.cookies[SESSION_COOKIE])
+    answers = [
         Answered(name, median(spent), max(spent), size / 1000, scans[name])
         for name, (spent, size) in times.items()
     ]
+    return answers, shown
+
+
+async def shown_within(url: str, session: str) -> dict[str, float]:
+    """By page, milliseconds from its address to its contents, in Chromium with an empty cache.
+
+    Nothing where there is no Chromium.
+    """
+    browsers = (os.environ.get("USHER_TEST_CHROMIUM"), "chromium", "chromium-browser")
+    program = next((found for one in browsers if one and (found := shutil.which(one))), None)
+    if program is None:
+        _say("no Chromium: how soon pages show something is not measured")
+        return {}
+    async with async_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu"]
+        browser = await playwright.chromium.launch(executable_path=program, args=options)
+        times = {
+            path: [await _shown(browser, url, path, selector, session) for _ in range(_LOADS)]
+            for path, selector in _PAGES.items()
+        }
+        await browser.close()
+    return {path: median(spent) for path, spent in times.items()}
+
+
+async def _shown(browser: Browser, url: str, path: str, selector: str, session: str) -> float:
+    async with await browser.new_context(base_url=url) as context:
+        await context.add_cookies([{"name": SESSION_COOKIE, "value": session, "url": url}])
+        page = await context.new_page()
+        await page.goto(path, wait_until="commit")
+        await page.locator(selector).first.wait_for()
+        return float(await page.evaluate("performance.now()"))
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def show(answers: Sequence[Answered]) -> None:
+def show(answers: Sequence[Answered], shown: Mapping[str, float]) -> None:
     """The table, and below it what was scanned."""
     print(f"{'':36}{'median ms':>10}{'slowest':>10}{'kB':>8}{'scans':>7}")
     for one in answers:
@@ -710,9 +754,13 @@ def show(answers: Sequence[Answered]) -> None:
     for one in answers:
         for scan in one.scans:
             print(f"{one.question} scanned {scan}")
+    for path, spent in shown.items():
+        print(f"{path:36}{spent:10.0f} until it shows its contents")
 
 
-def summary(size: Size, answers: Sequence[Answered]) -> dict[str, object]:
+def summary(
+    size: Size, answers: Sequence[Answered], shown: Mapping[str, float]
+) -> dict[str, object]:
     """What `--json` ends with."""
     return {
         "detections": size.detections,
@@ -720,6 +768,7 @@ def summary(size: Size, answers: Sequence[Answered]) -> dict[str, object]:
         "median_ms": {one.question: round(one.median_ms, 2) for one in answers},
         "slowest_median_ms": round(max(one.median_ms for one in answers), 2),
         "collection_scans": sum(len(one.scans) for one in answers),
+        "shown_ms": {path: round(spent) for path, spent in shown.items()},
         "load_average": os.getloadavg(),
     }
 
@@ -739,10 +788,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     options = parser.parse_args()
     size = Size(options.detections, options.persons)
-    answers = asyncio.run(measure(size, options.rounds, _a_photograph(options.data)))
-    show(answers)
+    answers, shown = asyncio.run(measure(size, options.rounds, _a_photograph(options.data)))
+    show(answers, shown)
     if options.json:
-        print(json.dumps(summary(size, answers)))
+        print(json.dumps(summary(size, answers, shown)))
     return 0
 
 

@@ -30,7 +30,7 @@ export function App() {
   if (session.isPending) {
     return (
       <Center mih="100dvh">
-        <Loader aria-label="Loading" />
+        <Loader role="progressbar" aria-label="Loading" />
       </Center>
     );
   }

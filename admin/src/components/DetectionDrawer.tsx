@@ -54,7 +54,7 @@ export function DetectionDrawer() {
 function DetectionDetails({ id }: { id: string }) {
   const mayAnswer = useMay("admin", "manager");
   const detection = useDetection(id);
-  if (detection.isPending) return <Loader aria-label="Loading" />;
+  if (detection.isPending) return <Loader role="progressbar" aria-label="Loading" />;
   if (!detection.data) return <Failure error={detection.error} retry={detection.refetch} />;
   const question = questionOf(detection.data);
   return (

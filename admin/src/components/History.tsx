@@ -13,7 +13,7 @@ import { TimeAgo } from "./TimeAgo";
 /** Who changed who is who, when, and what: of one person, or of all. */
 export function History({ personId, empty }: { personId?: string; empty: string }) {
   const changes = useIdentityChanges(personId);
-  if (changes.isPending) return <Skeleton height={58} aria-label="Loading" />;
+  if (changes.isPending) return <Skeleton height={58} role="progressbar" aria-label="Loading" />;
   if (!changes.data) return <Failure error={changes.error} retry={changes.refetch} />;
   if (changes.data.length === 0) {
     return (

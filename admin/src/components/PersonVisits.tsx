@@ -14,7 +14,7 @@ import styles from "./PersonVisits.module.css";
 /** A person's visits, by day, the newest first: where, from when to when. */
 export function PersonVisits({ personId, empty }: { personId: string; empty: ReactNode }) {
   const visits = useVisits(personId);
-  if (visits.isPending) return <Skeleton height={200} aria-label="Loading" />;
+  if (visits.isPending) return <Skeleton height={200} role="progressbar" aria-label="Loading" />;
   if (!visits.data) return <Failure error={visits.error} retry={visits.refetch} />;
   if (visits.data.length === 0) return empty;
   return (

@@ -35,7 +35,8 @@ export function QuestionReview({ several }: { several: boolean }) {
   const { place, shown, move } = useQueue(questions, ({ key }) => key);
   useMoreAhead(waiting, several ? 0 : place, questions.length);
 
-  if (waiting.isPending) return <Skeleton height={560} maw="44rem" aria-label="Loading" />;
+  if (waiting.isPending)
+    return <Skeleton height={560} maw="44rem" role="progressbar" aria-label="Loading" />;
   if (!waiting.data) return <Failure error={waiting.error} retry={waiting.refetch} />;
   if (!shown) return <NoQuestions />;
   if (several) {

@@ -31,7 +31,8 @@ export function StrangerReview({ several }: { several: boolean }) {
   const { place, shown, move } = useQueue(strangers, ({ id }) => id);
   useMoreAhead(waiting, several ? 0 : place, strangers.length);
 
-  if (waiting.isPending) return <Skeleton height={560} maw="44rem" aria-label="Loading" />;
+  if (waiting.isPending)
+    return <Skeleton height={560} maw="44rem" role="progressbar" aria-label="Loading" />;
   if (!waiting.data) return <Failure error={waiting.error} retry={waiting.refetch} />;
   if (!shown) {
     return (

@@ -1,4 +1,4 @@
-import { Alert, Code } from "@mantine/core";
+import { Alert, Code, Skeleton } from "@mantine/core";
 import { useStats } from "../api/queries";
 import { count, midnight } from "../format";
 import { Figures } from "./Figures";
@@ -8,7 +8,8 @@ const SLOW_QUEUE_S = 60;
 /** The counts of the day, and a word where faces wait too long to be identified. */
 export function TodayFigures() {
   const stats = useStats(midnight(new Date()).toISOString()).data;
-  if (!stats) return null;
+  // What is below does not move when they come.
+  if (!stats) return <Skeleton height={66} role="progressbar" aria-label="Loading" />;
   const waitingS = stats.oldest_pending_s ?? 0;
   return (
     <>

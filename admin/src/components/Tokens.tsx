@@ -45,7 +45,7 @@ export function Tokens() {
     );
   }
 
-  if (tokens.isPending) return <Skeleton height={80} aria-label="Loading" />;
+  if (tokens.isPending) return <Skeleton height={80} role="progressbar" aria-label="Loading" />;
   if (!tokens.data) return <Failure error={tokens.error} retry={tokens.refetch} />;
   return (
     <>

@@ -48,7 +48,7 @@ export function AlertsPage() {
 
 function AlertList({ status }: { status: AlertStatus | undefined }) {
   const alerts = useAlerts({ status });
-  if (alerts.isPending) return <Skeleton height={320} aria-label="Loading" />;
+  if (alerts.isPending) return <Skeleton height={320} role="progressbar" aria-label="Loading" />;
   if (!alerts.data) return <Failure error={alerts.error} retry={alerts.refetch} />;
   if (alerts.data.length === 0) {
     return (

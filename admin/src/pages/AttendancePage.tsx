@@ -164,7 +164,8 @@ function Controls({
 
 function Report({ span, days, filter }: { span: Span; days: string[]; filter: AttendanceFilter }) {
   const attendance = useAttendance(filter);
-  if (attendance.isPending) return <Skeleton height={240} aria-label="Loading" />;
+  if (attendance.isPending)
+    return <Skeleton height={240} role="progressbar" aria-label="Loading" />;
   if (!attendance.data) return <Failure error={attendance.error} retry={attendance.refetch} />;
   const { items } = attendance.data;
   if (items.length === 0) {

@@ -87,7 +87,7 @@ function momentsOf({ from, to }: Days): Pick<AuditFilter, "from" | "to"> {
 
 function Entries({ filter }: { filter: AuditFilter }) {
   const entries = useAudit(filter);
-  if (entries.isPending) return <Skeleton height={320} aria-label="Loading" />;
+  if (entries.isPending) return <Skeleton height={320} role="progressbar" aria-label="Loading" />;
   if (!entries.data) return <Failure error={entries.error} retry={entries.refetch} />;
   if (entries.data.length === 0) {
     return (

@@ -43,7 +43,7 @@ function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
   const cameras = useCameras(REFRESH_MS);
   const [editing, setEditing] = useState<Camera>();
   const [drawing, setDrawing] = useState<Camera>();
-  if (cameras.isPending) return <Skeleton height={320} aria-label="Loading" />;
+  if (cameras.isPending) return <Skeleton height={320} role="progressbar" aria-label="Loading" />;
   if (!cameras.data) return <Failure error={cameras.error} retry={cameras.refetch} />;
   if (cameras.data.length === 0) {
     return (

@@ -65,7 +65,7 @@ function Devices() {
     );
   }
 
-  if (devices.isPending) return <Skeleton height={120} aria-label="Loading" />;
+  if (devices.isPending) return <Skeleton height={120} role="progressbar" aria-label="Loading" />;
   if (!devices.data) return <Failure error={devices.error} retry={devices.refetch} />;
   if (devices.data.length === 0) {
     return (

@@ -22,7 +22,7 @@ export function IdentityPage() {
   return (
     <>
       <PageHeader title="How well Usher knows people" />
-      {stats.isPending && <Skeleton height={320} aria-label="Loading" />}
+      {stats.isPending && <Skeleton height={320} role="progressbar" aria-label="Loading" />}
       {stats.isError && !stats.data && <Failure error={stats.error} retry={stats.refetch} />}
       {stats.data && <Findings stats={stats.data} />}
     </>

@@ -48,7 +48,7 @@ import styles from "./PersonPage.module.css";
 export function PersonPage() {
   const { id } = useParams();
   const person = usePerson(id);
-  if (person.isPending) return <Skeleton height={150} aria-label="Loading" />;
+  if (person.isPending) return <Skeleton height={150} role="progressbar" aria-label="Loading" />;
   if (!person.data) return <Failure error={person.error} retry={person.refetch} />;
   return <PersonDetails key={id} person={person.data} />;
 }

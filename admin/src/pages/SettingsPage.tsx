@@ -17,7 +17,7 @@ export function SettingsPage() {
   return (
     <>
       <PageHeader title="Settings" />
-      {settings.isPending && <Skeleton height={240} aria-label="Loading" />}
+      {settings.isPending && <Skeleton height={240} role="progressbar" aria-label="Loading" />}
       {settings.isError && !settings.data && (
         <Failure error={settings.error} retry={settings.refetch} />
       )}

@@ -24,7 +24,7 @@ export function SystemPage() {
   return (
     <>
       <PageHeader title="System" />
-      {system.isPending && <Skeleton height={320} aria-label="Loading" />}
+      {system.isPending && <Skeleton height={320} role="progressbar" aria-label="Loading" />}
       {system.isError && !system.data && <Failure error={system.error} retry={system.refetch} />}
       {system.data && <Findings system={system.data} />}
     </>

@@ -59,7 +59,8 @@ function Questions() {
 
 function Guests() {
   const visits = useVisitsOfDay(isoDay(new Date()));
-  if (visits.isPending) return <Skeleton height={200} mt="lg" aria-label="Loading" />;
+  if (visits.isPending)
+    return <Skeleton height={200} mt="lg" role="progressbar" aria-label="Loading" />;
   if (!visits.data) return <Failure error={visits.error} retry={visits.refetch} />;
   const guests = byPerson(visits.data);
   if (guests.length === 0) return <NobodyYet />;

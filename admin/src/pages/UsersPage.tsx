@@ -71,7 +71,7 @@ function titleOf(dialog: Dialog | undefined): string {
 
 function Users({ onEdit }: { onEdit: (user: User) => void }) {
   const users = useUsers();
-  if (users.isPending) return <Skeleton height={120} aria-label="Loading" />;
+  if (users.isPending) return <Skeleton height={120} role="progressbar" aria-label="Loading" />;
   if (!users.data) return <Failure error={users.error} retry={users.refetch} />;
   return (
     <>

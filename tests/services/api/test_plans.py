@@ -59,7 +59,9 @@ def value_for(parameter: dict[str, Any]) -> str | None:
     if name == "status":
         statuses = {"DetectionStatus": DetectionStatus.FAILED, "AlertStatus": AlertStatus.SENT}
         return next((value for kind, value in statuses.items() if kind in str(schema)), "pending")
-    return {"kind": "known"}.get(name, "door")
+    if name.endswith("_days"):
+        return "30"
+    return {"kind": "known", "quality": "poor"}.get(name, "door")
 
 
 @asynccontextmanager

@@ -50,6 +50,7 @@ def test_visits_hold_what_was_seen_together() -> None:
 
 def test_summary_counts_scans_and_names_the_slowest() -> None:
     answers = [Answered("a", 1.234, 9.0, 1.0, ()), Answered("b", 7.0, 8.0, 1.0, ("x", "y"))]
-    told = summary(Size(10, 5), answers)
+    told = summary(Size(10, 5), answers, {"/": 12.3})
+    assert told["shown_ms"] == {"/": 12}
     assert told["median_ms"] == {"a": 1.23, "b": 7.0}
     assert (told["slowest_median_ms"], told["collection_scans"]) == (7.0, 2)
