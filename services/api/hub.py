@@ -13,6 +13,7 @@ from usher.storage.database import Database
 _WATCHED = ("detections", "persons", "alerts", "cameras")
 _ROOM = 1000
 _UPDATED = "updateDescription.updatedFields"
+_SHOWN_OF_CAMERAS = ("state", "name", "managers", "regions", "regions_taken")
 _TELLING = {
     f"{_UPDATED}.status": {"$ne": DetectionStatus.EMBEDDED},
     f"{_UPDATED}.claim_token": {"$not": {"$type": "string"}},
@@ -20,7 +21,7 @@ _TELLING = {
     "$or": [
         {"ns.coll": {"$ne": "cameras"}},
         {"operationType": {"$ne": "update"}},
-        *({f"{_UPDATED}.{field}": {"$exists": True}} for field in ("state", "name", "managers")),
+        *({f"{_UPDATED}.{field}": {"$exists": True}} for field in _SHOWN_OF_CAMERAS),
     ],
 }
 """Not that a worker claims something, nor that a vector is there, of whichever model: nobody sees a
