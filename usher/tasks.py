@@ -12,10 +12,9 @@ _AGAIN_S = 3.0
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended; what they raise is left in them.
 
-    Once is not enough: PyMongo waits with `asyncio.wait_for`, which on Python 3.11 loses a
-    cancellation that arrives together with what it waits for (python/cpython#86296). Twice at once
-    is too much: a second one breaks off what the first one has it clean up, and PyMongo's lock of
-    the topology stays locked for ever.
+    Once may not be enough: whatever waits with `asyncio.wait_for` loses, on Python 3.11, a
+    cancellation that arrives together with what it waits for (python/cpython#86296). Not twice at
+    once either: a second one breaks off what the first one has a task clean up.
     """
     tasks = list(tasks)
     running = set(tasks)

@@ -39,7 +39,7 @@ async def frames_of(video: UploadFile) -> list[bytes]:
         copy = folder / "video"
         await asyncio.to_thread(_copy, video, copy)
         await _decode(copy, frames)
-        found = [path.read_bytes() for path in sorted(frames.iterdir())]
+        found = await asyncio.to_thread(_read, frames)
     if not found:
         raise InvalidImage("the video gives no frame: it may be damaged, or its codec unknown")
     return found
@@ -56,6 +56,10 @@ def _is_video(start: bytes) -> bool:
 def _copy(video: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(video.file, file)
+
+
+def _read(frames: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(frames.iterdir())]
 
 
 async def _decode(video: Path, frames: Path) -> None:

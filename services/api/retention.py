@@ -13,7 +13,6 @@ from pymongo.errors import PyMongoError
 
 from services.api.state import State
 from usher.domain.errors import NotFound
-from usher.storage.database import is_passing
 from usher.storage.operating import Kept
 from usher.storage.retention import Cutoffs, Due
 from usher.tasks import cancel
@@ -48,10 +47,24 @@ async def forget_old(state: State, *, now: datetime) -> Due:
         How much went; the detections of whole strangers among the rest.
     """
     cutoffs = cutoffs_of(await state.operating.kept(), now)
+    strangers, detections = 0, 0
+    if cutoffs.strangers is not None:
+        strangers, detections = await _forget_strangers(state, cutoffs.strangers)
+    async for crops in state.retention.remove_old(cutoffs):
+        detections += len(crops)
+        await _delete(state, crops)
+    if strangers or detections:
+        action = f"retention.forget:{strangers} strangers, {detections} detections"
+        await state.audit.add(ITSELF, action, "retention", now=now)
+    return Due(strangers=strangers, detections=detections)
+
+
+async def _forget_strangers(state: State, before: datetime) -> tuple[int, int]:
+    """How many went, and how many detections with them."""
     strangers = detections = 0
-    for person_id in (
-        await state.retention.strangers(cutoffs.strangers) if cutoffs.strangers else ()
-    ):
+    for person_id in await state.retention.strangers(before):
+        if not await state.retention.is_gone(person_id, before):
+            continue
         try:
             removal = await state.registry.delete_person(person_id)
         except NotFound:  # somebody was quicker
@@ -59,13 +72,7 @@ async def forget_old(state: State, *, now: datetime) -> Due:
         strangers += 1
         detections += removal.detections
         await _delete(state, sorted(removal.crops))
-    async for crops in state.retention.old_crops(cutoffs):
-        detections += len(crops)
-        await _delete(state, crops)
-    if strangers or detections:
-        action = f"retention.forget:{strangers} strangers, {detections} detections"
-        await state.audit.add(ITSELF, action, "retention", now=now)
-    return Due(strangers=strangers, detections=detections)
+    return strangers, detections
 
 
 @asynccontextmanager
@@ -77,9 +84,7 @@ async def forgetting(state: State) -> AsyncIterator[None]:
             await asyncio.sleep(_EVERY_S * random.uniform(0.01, 1))  # noqa: S311 - spreads load
             try:
                 await forget_old(state, now=utc_now())
-            except PyMongoError as error:
-                if not is_passing(error):
-                    raise
+            except (PyMongoError, OSError) as error:
                 log.warning("what is old is forgotten later", error=str(error))
 
     task = asyncio.create_task(for_ever(), name="forget")

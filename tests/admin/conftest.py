@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,23 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def browser_with_camera(shown: Path, *arguments: str) -> AsyncIterator[Browser]:
+    """A browser whose camera plays a film (YUV4MPEG2), and which asks before a page may use it."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                *CHROMIUM_ARGUMENTS,
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-video-capture={shown}",
+                *arguments,
+            ],
         )
         yield browser
         await browser.close()

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.admin.acting import CLASSIFIED_WITHIN_MS, PHONE, add_person, assert_fits
-from tests.admin.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.admin.conftest import browser_with_camera
 from tests.admin.test_accessibility import AXE, findings
-from tests.admin.test_live_camera import film
+from tests.filming import camera_film
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +20,9 @@ async def browser(
 ) -> AsyncIterator[Browser]:
     """A browser whose camera shows one person."""
     photograph = test_data / "enrol" / "barack-obama" / "2.jpg"
-    shown = film(tmp_path_factory.mktemp("camera") / "one.y4m", photograph)
-    async with async_playwright() as playwright:
-        with_camera = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                *CHROMIUM_ARGUMENTS,
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={shown}",
-            ],
-        )
+    shown = camera_film(tmp_path_factory.mktemp("camera") / "one.y4m", photograph)
+    async with browser_with_camera(shown) as with_camera:
         yield with_camera
-        await with_camera.close()
 
 
 async def test_camera_takes_photographs_of_a_person_and_adds_them(

@@ -12,16 +12,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
-from PIL import Image, ImageOps
 from playwright.async_api import (
     Browser,
     BrowserContext,
     Locator,
     Page,
     Route,
-    async_playwright,
     expect,
 )
 
@@ -35,27 +32,12 @@ from tests.admin.acting import (
     sign_in,
     upload_photographs,
 )
-from tests.admin.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.admin.conftest import browser_with_camera
+from tests.filming import camera_film
 from tests.running import RunningSystem
 
-FRAMES = 5
-SIDE_PX = 360
 ELSEWHERE = "usher.test"
 """A host of another name, so that the browser does not take it for this machine."""
-
-
-def film(path: Path, *photographs: Path) -> Path:
-    """Photographs side by side as a film that Chromium's pretended camera plays (YUV4MPEG2)."""
-    picture = Image.new("RGB", (SIDE_PX * len(photographs), SIDE_PX))
-    for place, photograph in enumerate(photographs):
-        with Image.open(photograph) as image:
-            square = ImageOps.fit(image.convert("RGB"), (SIDE_PX, SIDE_PX), centering=(0.5, 0.3))
-        picture.paste(square, (SIDE_PX * place, 0))
-    luma, blue, red = (np.asarray(plane) for plane in picture.convert("YCbCr").split())
-    frame = b"".join(plane.tobytes() for plane in (luma, blue[::2, ::2], red[::2, ::2]))
-    header = f"YUV4MPEG2 W{picture.width} H{picture.height} F10:1 Ip A1:1 C420jpeg\n".encode()
-    path.write_bytes(header + FRAMES * (b"FRAME\n" + frame))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +47,10 @@ async def browser(
     """A browser with a camera, which asks before a page may use it."""
     known = test_data / "enrol" / "barack-obama" / "2.jpg"
     stranger = photograph_of(test_data, "Ann_Veneman")
-    shown = film(tmp_path_factory.mktemp("camera") / "two.y4m", known, stranger)
-    async with async_playwright() as playwright:
-        with_camera = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                *CHROMIUM_ARGUMENTS,
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={shown}",
-                f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
-            ],
-        )
+    shown = camera_film(tmp_path_factory.mktemp("camera") / "two.y4m", known, stranger)
+    elsewhere = f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"
+    async with browser_with_camera(shown, elsewhere) as with_camera:
         yield with_camera
-        await with_camera.close()
 
 
 @pytest.fixture

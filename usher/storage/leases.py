@@ -106,6 +106,13 @@ class Leases:
         )
         return Lease(name, owner, document["token"]) if document else None
 
+    async def holder(self, name: str) -> str | None:
+        """The owner who holds a lease now; None where nobody does."""
+        held = await self._leases.find_one(
+            {"_id": name, "$expr": {"$gt": ["$available_at", "$$NOW"]}}, {"owner": 1}
+        )
+        return held["owner"] if held else None
+
     async def bind(self, lease: Lease, session: Session) -> None:
         """Note the session in which the holder writes: who takes the lease over ends it.
 

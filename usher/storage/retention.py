@@ -47,7 +47,7 @@ class Retention:
         self._persons = database["persons"]
 
     async def due(self, cutoffs: Cutoffs) -> Due:
-        """Count what `strangers` and `old_crops` would remove now."""
+        """Count what `strangers` and `remove_old` would remove now."""
         strangers = len(await self.strangers(cutoffs.strangers)) if cutoffs.strangers else 0
         counts = [
             await self._detections.count_documents(query) async for query in self._queries(cutoffs)
@@ -65,7 +65,16 @@ class Retention:
             gone += [one for one in some if one not in still]
         return gone
 
-    async def old_crops(self, cutoffs: Cutoffs) -> AsyncIterator[list[str]]:
+    async def is_gone(self, person_id: str, before: datetime) -> bool:
+        """Whether somebody still is a stranger whom no camera has seen since: many may have gone
+        since they were listed, and this one may have been named or come back meanwhile."""
+        unknown = {"_id": person_id, "kind": PersonKind.UNKNOWN}
+        if await self._persons.find_one(unknown, {"_id": 1}) is None:
+            return False
+        seen_since = {"person_id": person_id, "captured_at": {"$gte": before}}
+        return await self._detections.find_one(seen_since, {"_id": 1}) is None
+
+    async def remove_old(self, cutoffs: Cutoffs) -> AsyncIterator[list[str]]:
         """Remove old detections, a step at a time; the crops that they held, of each step."""
         async for query in self._queries(cutoffs):
             while step := await self._detections.find(query, {"crop": 1}).limit(_STEP).to_list():

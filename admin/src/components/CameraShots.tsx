@@ -6,8 +6,8 @@ import { count } from "../format";
 import { adviceOn } from "../recognition";
 import { faceFile } from "../webcam";
 import styles from "./CameraShots.module.css";
-import { FaceOverlay } from "./FaceOverlay";
 import { Failure } from "./Failure";
+import { RecognisedVideo } from "./RecognisedVideo";
 import { useObjectUrl } from "./useObjectUrl";
 import { useRecognition } from "./useRecognition";
 import { useWebcam } from "./useWebcam";
@@ -61,10 +61,6 @@ function Shots({ stream, onTaken }: { stream: MediaStream; onTaken: (pictures: F
   const pose = POSES.find(({ name }) => !pictures.some((picture) => picture.name === name));
   const trouble = recognised && troubleOf(recognised.faces);
 
-  useEffect(() => {
-    if (video.current) video.current.srcObject = stream;
-  }, [stream]);
-
   async function take() {
     const [face] = recognised?.faces ?? [];
     if (!recognised || !face || !pose) return;
@@ -79,14 +75,7 @@ function Shots({ stream, onTaken }: { stream: MediaStream; onTaken: (pictures: F
   return (
     <Stack gap="sm">
       <div className={styles.picture}>
-        <video ref={video} autoPlay muted playsInline aria-label="What the camera shows" />
-        {recognised && (
-          <FaceOverlay
-            faces={recognised.faces}
-            width={recognised.frame.width}
-            height={recognised.frame.height}
-          />
-        )}
+        <RecognisedVideo video={video} stream={stream} recognised={recognised} />
       </div>
       {error && <Failure error={error} />}
       <div role="status">

@@ -12,7 +12,7 @@ import { Corrections } from "./Corrections";
 import styles from "./DetectionDrawer.module.css";
 import { DetectionPicture } from "./DetectionPicture";
 import { Failure } from "./Failure";
-import { ForManagers } from "./For";
+import { ForManagers } from "./ForRoles";
 
 const PARAMETER = "detection";
 

@@ -5,7 +5,7 @@ import { useChange, useIdentityChanges } from "../api/queries";
 import type { IdentityChange } from "../api/types";
 import { changeWords } from "../changeWords";
 import { Failure } from "./Failure";
-import { ForManagers } from "./For";
+import { ForManagers } from "./ForRoles";
 import { LoadMore } from "./LoadMore";
 import { Rows, RowText } from "./Rows";
 import { TimeAgo } from "./TimeAgo";

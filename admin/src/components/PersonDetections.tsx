@@ -6,7 +6,7 @@ import type { Person } from "../api/types";
 import { personName } from "../outcome";
 import { ActionBar } from "./ActionBar";
 import { DetectionList } from "./DetectionList";
-import { ForManagers } from "./For";
+import { ForManagers } from "./ForRoles";
 import styles from "./PersonDetections.module.css";
 import { SplitDialog } from "./SplitDialog";
 

@@ -22,7 +22,7 @@ import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
 import { DropZone } from "./DropZone";
 import { Failure } from "./Failure";
-import { ForManagers } from "./For";
+import { ForManagers } from "./ForRoles";
 import { LoadMore } from "./LoadMore";
 import styles from "./Photographs.module.css";
 

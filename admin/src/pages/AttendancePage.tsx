@@ -13,8 +13,9 @@ import {
 import { IconCalendarOff, IconChevronLeft, IconChevronRight, IconTable } from "@tabler/icons-react";
 import { Link, useSearchParams } from "react-router";
 import { type AttendanceFilter, attendanceTable } from "../api/client";
-import { useAttendance, useCameras, useClasses } from "../api/queries";
+import { useAttendance, useClasses } from "../api/queries";
 import type { PersonBrief, Presence } from "../api/types";
+import { CameraFilter } from "../components/CameraFilter";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
@@ -102,7 +103,6 @@ function Controls({
   parameters: URLSearchParams;
   choose: (parameter: string, value: string) => void;
 }) {
-  const cameras = useCameras();
   const classes = useClasses();
   const step = span === "week" ? DAYS_OF_A_WEEK : 1;
   const move = (by: number) => choose("day", isoDay(midnight(startOfDay(day), by)));
@@ -148,15 +148,11 @@ function Controls({
         onChange={(event) => choose("class", event.currentTarget.value)}
         data={[{ value: "", label: "Everybody known" }, ...(classes.data?.items ?? [])]}
       />
-      <NativeSelect
+      <CameraFilter
         className={styles.choice}
         aria-label="Camera"
         value={parameters.get("camera") ?? ""}
-        onChange={(event) => choose("camera", event.currentTarget.value)}
-        data={[
-          { value: "", label: "All cameras" },
-          ...(cameras.data ?? []).map(({ id, name }) => ({ value: id, label: name })),
-        ]}
+        onChange={(id) => choose("camera", id)}
       />
     </search>
   );

@@ -2,8 +2,8 @@ import { Button, NativeSelect, Text, TextInput } from "@mantine/core";
 import { IconFilterOff } from "@tabler/icons-react";
 import { useSearchParams } from "react-router";
 import type { DetectionFilter, Quality } from "../api/client";
-import { useCameras } from "../api/queries";
 import type { DetectionStatus } from "../api/types";
+import { CameraFilter } from "../components/CameraFilter";
 import { DetectionList } from "../components/DetectionList";
 import { EmptyState } from "../components/EmptyState";
 import { GettingStarted } from "../components/GettingStarted";
@@ -84,17 +84,12 @@ function Filters({
   parameters: URLSearchParams;
   choose: (parameter: string, value: string) => void;
 }) {
-  const cameras = useCameras();
   return (
     <search className={styles.filters}>
-      <NativeSelect
+      <CameraFilter
         aria-label="Camera"
         value={parameters.get("camera") ?? ""}
-        onChange={(event) => choose("camera", event.currentTarget.value)}
-        data={[
-          { value: "", label: "All cameras" },
-          ...(cameras.data ?? []).map(({ id, name }) => ({ value: id, label: name })),
-        ]}
+        onChange={(id) => choose("camera", id)}
       />
       <NativeSelect
         aria-label="Status"

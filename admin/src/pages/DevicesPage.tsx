@@ -22,7 +22,7 @@ import { Confirmation } from "../components/Confirmation";
 import { Copyable } from "../components/Copyable";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
-import { ForAdmins } from "../components/For";
+import { ForAdmins } from "../components/ForRoles";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";

@@ -10,7 +10,7 @@ import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { FewPhotographs } from "../components/FewPhotographs";
 import { Figures } from "../components/Figures";
-import { ForManagers } from "../components/For";
+import { ForManagers } from "../components/ForRoles";
 import { History } from "../components/History";
 import { LookAlikes } from "../components/LookAlikes";
 import { PageHeader } from "../components/PageHeader";

@@ -1,13 +1,13 @@
 import { Button, Group, NativeSelect, Text } from "@mantine/core";
 import { IconCamera, IconUserPlus } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useMay } from "../api/queries";
 import type { IdentifiedFace } from "../api/types";
 import { EmptyState } from "../components/EmptyState";
 import { EnrolDialog, type Snapshot } from "../components/EnrolDialog";
-import { FaceOverlay } from "../components/FaceOverlay";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
+import { RecognisedVideo } from "../components/RecognisedVideo";
 import { type Recognised, useRecognition } from "../components/useRecognition";
 import { useWebcam, type Webcam } from "../components/useWebcam";
 import { WebcamTroubles } from "../components/WebcamTroubles";
@@ -85,10 +85,6 @@ function Watching({ stream }: { stream: MediaStream }) {
   const [snapshot, setSnapshot] = useState<Snapshot>();
   const { recognised, error } = useRecognition(video, snapshot === undefined);
 
-  useEffect(() => {
-    if (video.current) video.current.srcObject = stream;
-  }, [stream]);
-
   async function enrol(face: IdentifiedFace, { frame }: Recognised) {
     setSnapshot({ face, picture: await faceFile(frame, face.box) });
   }
@@ -96,14 +92,7 @@ function Watching({ stream }: { stream: MediaStream }) {
   return (
     <div className={styles.page}>
       <div className={styles.picture}>
-        <video ref={video} autoPlay muted playsInline aria-label="What the camera shows" />
-        {recognised && (
-          <FaceOverlay
-            faces={recognised.faces}
-            width={recognised.frame.width}
-            height={recognised.frame.height}
-          />
-        )}
+        <RecognisedVideo video={video} stream={stream} recognised={recognised} />
         {recognised && (
           <span className={styles.latency}>{Math.round(recognised.latencyMs)} ms</span>
         )}

@@ -20,7 +20,7 @@ import type { Person, PersonKind } from "../api/types";
 import { CardGrid } from "../components/CardGrid";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
-import { ForManagers } from "../components/For";
+import { ForManagers } from "../components/ForRoles";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { Portrait } from "../components/Portrait";

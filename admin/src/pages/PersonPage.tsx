@@ -31,7 +31,7 @@ import { useChange, useClasses, useHasAllCameras, usePerson } from "../api/queri
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Failure } from "../components/Failure";
-import { ForManagers } from "../components/For";
+import { ForManagers } from "../components/ForRoles";
 import { History } from "../components/History";
 import { MergeDialog } from "../components/MergeDialog";
 import { PageHeader } from "../components/PageHeader";

@@ -4,7 +4,6 @@ import {
   Group,
   Loader,
   Modal,
-  NativeSelect,
   Stack,
   Text,
   TextInput,
@@ -14,9 +13,10 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconFaceId, IconPhotoSearch, IconUserQuestion } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { assignDetection, createPerson, type SearchFilter } from "../api/client";
-import { type Probe, useCameraName, useCameras, useFaceSearch } from "../api/queries";
+import { type Probe, useCameraName, useFaceSearch } from "../api/queries";
 import type { Confidence, Person, SearchResult } from "../api/types";
 import { ActionBar } from "../components/ActionBar";
+import { CameraFilter } from "../components/CameraFilter";
 import { CardGrid } from "../components/CardGrid";
 import { DetectionCard, type Selection } from "../components/DetectionCard";
 import { DropZone } from "../components/DropZone";
@@ -143,18 +143,9 @@ function Filters({
   days: Days;
   onDays: (days: Days) => void;
 }) {
-  const cameras = useCameras();
   return (
     <search className={styles.filters}>
-      <NativeSelect
-        label="Camera"
-        value={camera}
-        onChange={(event) => onCamera(event.currentTarget.value)}
-        data={[
-          { value: "", label: "All cameras" },
-          ...(cameras.data ?? []).map(({ id, name }) => ({ value: id, label: name })),
-        ]}
-      />
+      <CameraFilter label="Camera" value={camera} onChange={onCamera} />
       <TextInput
         type="date"
         label="From"

@@ -9,7 +9,7 @@ import { CameraTrouble } from "../components/CameraTrouble";
 import { useDetectionLink } from "../components/DetectionDrawer";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
-import { ForManagers } from "../components/For";
+import { ForManagers } from "../components/ForRoles";
 import { GettingStarted } from "../components/GettingStarted";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
@@ -120,7 +120,11 @@ function GuestCard({ guest: { person, visits } }: { guest: Guest }) {
     <li className={styles.guest} data-kind={person.kind}>
       {pictured ? (
         <Link to={linkTo(pictured)} className={styles.picture}>
-          <img src={detectionImage(pictured, 160)} alt={`${personName(person)}, seen today`} />
+          <img
+            src={detectionImage(pictured, 160)}
+            alt={`${personName(person)}, seen today`}
+            loading="lazy"
+          />
         </Link>
       ) : (
         <Portrait person={{ ...person, face_id: null }} size={64} />

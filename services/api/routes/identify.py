@@ -16,12 +16,11 @@ from services.api.views import box_view, brief_view, quality_view
 from usher import wire
 from usher.domain.records import Person
 from usher.identity.decide import Decision
+from usher.portraits import PHOTO_MAX_PIXELS
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.vision.pipeline import FaceDescription
 
 router = APIRouter(tags=["identify"])
-
-PHOTO_MAX_PIXELS = 50_000_000
 
 
 @router.post("/identify", dependencies=[Depends(MANAGERS)], openapi_extra=PHOTO)

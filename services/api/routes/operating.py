@@ -14,6 +14,7 @@ from services.api.state import State
 from usher import __version__, wire
 from usher.domain.errors import Conflict, InvalidInput
 from usher.storage.figures import figures
+from usher.storage.leases import ASSIGN, Leases
 from usher.storage.operating import Kept
 from usher.storage.sizes import sizes
 from usher.wire import utc_now
@@ -71,6 +72,7 @@ async def system(state: Api) -> wire.System:
     now = utc_now()
     found = await figures(state.database, since=now)
     size = await sizes(state.database)
+    owner = await Leases(state.database).holder(ASSIGN)
     disk = await asyncio.to_thread(shutil.disk_usage, state.settings.data)
     oldest = found.oldest_unfinished_at
     return wire.System(
@@ -79,7 +81,8 @@ async def system(state: Api) -> wire.System:
         queue=found.queue,
         oldest_pending_s=(now - oldest).total_seconds() if oldest else None,
         alerts_unsent=found.alerts_unsent,
-        classifier=size.classifier,
+        # An owner is a host, a process and what makes it unlike any other.
+        classifier=owner.partition(":")[0] if owner else None,
         database=wire.DatabaseSize(
             version=size.version, bytes=size.bytes, documents=size.documents
         ),

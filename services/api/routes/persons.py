@@ -26,7 +26,6 @@ from services.api.films import frames_of
 from services.api.forms import PHOTO, VIDEO
 from services.api.limits import PHOTO_MAX_BYTES, VIDEO_MAX_BYTES
 from services.api.routes.detections import picture
-from services.api.routes.identify import PHOTO_MAX_PIXELS
 from services.api.scoping import check_everything, check_own, check_seen
 from services.api.state import State
 from services.api.thumbnails import PictureSize
@@ -37,11 +36,12 @@ from usher.domain.errors import Conflict, NotFound
 from usher.domain.geometry import Box
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Embedding, Face, Person, PersonKind, Vector
-from usher.portraits import choose_frames
+from usher.portraits import PHOTO_MAX_PIXELS, Portrait, choose_frames
 from usher.storage.documents import milliseconds, plain
 from usher.storage.repetitions import Once
 from usher.storage.stays import StayFilter
-from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
+from usher.vision.images import PHOTO_FORMATS, RgbImage, decode_image, encode_jpeg
+from usher.vision.pipeline import FaceDescription
 from usher.wire import utc_now
 
 router = APIRouter(prefix="/persons", tags=["persons"])
@@ -214,7 +214,8 @@ async def enrol(
     if once and (made := await state.repetitions.made_by(once)):
         response.status_code = 200
         return face_view(await state.people.face(person_id, made))
-    face = await _add(person_id, form.image, state, once=once)
+    portrait = await asyncio.to_thread(_portrait, form.image, state)
+    face = await _add(person_id, portrait, state, once=once)
     await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
     return face_view(face)
 
@@ -230,7 +231,8 @@ async def enrol_from_video(
     async with read_video(request, max_bytes=VIDEO_MAX_BYTES) as video:
         frames = await frames_of(video)
     chosen = await asyncio.to_thread(choose_frames, frames, state.pipeline, state.rule)
-    faces = [await _add(person_id, portrait.jpeg, state) for portrait in chosen]
+    portraits = await asyncio.to_thread(lambda: [_of_frame(frame) for frame in chosen])
+    faces = [await _add(person_id, portrait, state) for portrait in portraits]
     await state.audit.add(
         principal.id, f"face.enrol:{len(faces)} from a video", person_id, now=utc_now()
     )
@@ -342,9 +344,8 @@ class _Portrait(NamedTuple):
 
 
 async def _add(
-    person_id: str, photograph: bytes, state: State, *, once: Once | None = None
+    person_id: str, portrait: _Portrait, state: State, *, once: Once | None = None
 ) -> Face:
-    portrait = await asyncio.to_thread(_portrait, photograph, state)
     face = Face(
         id=new_id(),
         person_id=person_id,
@@ -364,7 +365,15 @@ async def _add(
 
 def _portrait(data: bytes, state: State) -> _Portrait:
     photo_rgb = decode_image(data, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
-    described = state.pipeline.portrait(photo_rgb)
+    return _cut_out(photo_rgb, state.pipeline.portrait(photo_rgb))
+
+
+def _of_frame(frame: Portrait) -> _Portrait:
+    photo_rgb = decode_image(frame.jpeg, formats=PHOTO_FORMATS, max_pixels=PHOTO_MAX_PIXELS)
+    return _cut_out(photo_rgb, frame.face)
+
+
+def _cut_out(photo_rgb: RgbImage, described: FaceDescription) -> _Portrait:
     height, width = photo_rgb.shape[:2]
     area = described.box.expanded(_CROP_MARGIN).clipped(width, height)
     jpeg = encode_jpeg(photo_rgb[area.y1 : area.y2, area.x1 : area.x2])

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from services.api.dependencies import MANAGERS, Api, Limit, Principal
 from services.api.forms import FILE, PHOTO, form_with
 from services.api.limits import PHOTO_MAX_BYTES
-from services.api.routes.identify import PHOTO_MAX_PIXELS
 from services.api.state import State
 from services.api.uploads import read_pair, read_upload
 from services.api.views import camera_set, detection_views
@@ -19,6 +18,7 @@ from usher import wire
 from usher.domain.records import Vector
 from usher.identity.decide import likeness
 from usher.identity.seen import Scope
+from usher.portraits import PHOTO_MAX_PIXELS
 from usher.vision.images import PHOTO_FORMATS, decode_image
 from usher.wire import utc_now
 

@@ -133,6 +133,34 @@ async def test_strangers_go_who_were_not_seen_for_so_long(place: Place) -> None:
     assert await place.forget() == Due(strangers=0, detections=0)
 
 
+async def test_stranger_stays_who_is_named_or_comes_back_while_others_go(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, named, back = [await place.stranger(LONG_AGO) for _ in range(3)]
+    await place.keep(strangers_kept_days=30)
+    forget = place.api.state.registry.delete_person
+
+    async def others_act(person_id: str) -> object:
+        await place.api.manager.patch(f"/persons/{named}", json={"name": "Ada"})
+        await place.detection(NOON, back)
+        return await forget(person_id)
+
+    monkeypatch.setattr(
+        place.api.state.retention, "strangers", lambda before: _listed(first, named, back)
+    )
+    monkeypatch.setattr(place.api.state.registry, "delete_person", others_act)
+
+    assert (await place.forget()).strangers == 1
+
+    check_problem(await place.api.viewer.get(f"/persons/{first}"), 404)
+    for person_id in (named, back):
+        assert (await place.api.viewer.get(f"/persons/{person_id}")).status_code == 200
+
+
+async def _listed(*ids: str) -> list[str]:
+    return list(ids)
+
+
 async def test_old_detections_of_the_known_go_and_what_they_are_known_by_stays(
     place: Place,
 ) -> None:
