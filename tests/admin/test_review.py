@@ -76,6 +76,7 @@ async def test_review_says_by_key_that_a_stranger_is_the_same_as_somebody(
 
     await page.keyboard.press("s")
     dialog = page.get_by_role("dialog", name="Who is this?")
+    await expect(dialog.get_by_label("Who is this?")).to_be_focused()
     await page.keyboard.type("Same")
     choice = dialog.get_by_role("button", name="Same Sara")
     await expect(choice).to_be_visible()
@@ -141,7 +142,12 @@ async def test_review_makes_several_strangers_one_person_with_a_name(
     await expect(page.get_by_text("2 chosen")).to_be_visible()
 
     await page.keyboard.press("n")
-    await expect(page.get_by_role("dialog")).to_contain_text("All 2 become one person")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("All 2 become one person")
+    await page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'i', bubbles: true}))"
+    )
+    await expect(dialog.get_by_label("Who is this?")).to_be_focused()
     await page.keyboard.type("Twice Tina")
     await page.keyboard.press("Enter")
 

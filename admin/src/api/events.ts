@@ -82,7 +82,9 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
 
   source.addEventListener("detection", (event) => {
     const detection: Detection = JSON.parse(event.data);
-    queryClient.setQueryData<Detection>(["detection", detection.id], (old) => old && detection);
+    // Read anew: it may have changed again since the event was made, which is no event where it is
+    // to be decided again.
+    void queryClient.invalidateQueries({ queryKey: ["detection", detection.id] });
     placeInLists(queryClient, "detections", detection, belongsTo);
     refetchStatsSoon();
     if (detection.person) refetchVisitsSoon();

@@ -16,8 +16,11 @@ export function useKeys(keys: [string, () => void][]): void {
   );
 }
 
-/** A key held down, or pressed in a field, a dialog or a menu, is no answer. */
+/**
+ * A key held down, or pressed in a field or a menu, is no answer; nor is any while a dialog is open:
+ * what somebody types there may come before the cursor does.
+ */
 function isMeant({ repeat, target }: KeyboardEvent): boolean {
-  const elsewhere = "[role=dialog], [role=menu], input:not([type=checkbox])";
-  return !repeat && !(target instanceof Element && target.closest(elsewhere));
+  if (repeat || document.querySelector("[role=dialog]")) return false;
+  return !(target instanceof Element && target.closest("[role=menu], input:not([type=checkbox])"));
 }
