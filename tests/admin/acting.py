@@ -8,7 +8,12 @@ from pathlib import Path
 
 from playwright.async_api import Locator, Page, ViewportSize, expect
 
+from services.api.passwords import hash_password
 from tests.running import RunningSystem
+from usher.domain.identifiers import new_id
+from usher.domain.records import Role, User
+from usher.storage.access import Users
+from usher.storage.database import connected
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -16,6 +21,7 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 CLASSIFIED_WITHIN_MS = 60_000
 SHOWN_WITHIN_MS = 15_000
 
+PASSWORD = "a password of a test"
 STRANGER = re.compile(r"^Stranger p-")
 
 
@@ -24,6 +30,17 @@ async def sign_in(page: Page, username: str, password: str) -> None:
     await page.get_by_label("Username").fill(username)
     await page.get_by_label("Password", exact=True).fill(password)
     await page.get_by_role("button", name="Sign in").click()
+
+
+async def add_user(system: RunningSystem, role: Role) -> str:
+    """Somebody new of that role, with PASSWORD; the username."""
+    name = f"{role.value}-{new_id()}"
+    async with connected(system.mongodb_uri, system.database) as database:
+        user = User(
+            id=new_id(), username=name, role=role, password_hash=await hash_password(PASSWORD)
+        )
+        await Users(database).insert(user)
+    return name
 
 
 async def wait_until_connected(page: Page) -> None:

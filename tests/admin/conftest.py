@@ -19,9 +19,10 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.admin.acting import SHOWN_WITHIN_MS, photograph_of, sign_in
+from tests.admin.acting import PASSWORD, SHOWN_WITHIN_MS, add_user, photograph_of, sign_in
 from tests.admin.deciding import Decider, deciding
 from tests.running import RunningSystem, run_system
+from usher.domain.records import Role
 
 CHROMIUM = Path(os.environ.get("USHER_TEST_CHROMIUM", "/usr/bin/chromium"))
 CHROMIUM_ARGUMENTS = [
@@ -109,10 +110,20 @@ async def context(browser: Browser, running_system: RunningSystem) -> AsyncItera
 
 
 @pytest.fixture
-async def page(context: BrowserContext, running_system: RunningSystem) -> Page:
-    """The panel, with the admin signed in."""
+async def page(
+    request: pytest.FixtureRequest, context: BrowserContext, running_system: RunningSystem
+) -> Page:
+    """The panel, with somebody of the module's `ROLE` signed in; the first admin where it has none.
+
+    With USHER_TEST_ROLE=admin, an admin does what the modules of managers do, too.
+    """
+    module = getattr(request.module, "ROLE", Role.ADMIN)
+    role = Role(os.environ.get("USHER_TEST_ROLE", module))
     page = await context.new_page()
-    await sign_in(page, running_system.admin_username, running_system.admin_password)
+    if role is Role.ADMIN:
+        await sign_in(page, running_system.admin_username, running_system.admin_password)
+    else:
+        await sign_in(page, await add_user(running_system, role), PASSWORD)
     await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
     return page
 

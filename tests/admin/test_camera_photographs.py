@@ -12,6 +12,9 @@ from tests.admin.acting import CLASSIFIED_WITHIN_MS, PHONE, add_person, assert_f
 from tests.admin.conftest import browser_with_camera
 from tests.admin.test_accessibility import AXE, findings
 from tests.filming import camera_film
+from usher.domain.records import Role
+
+ROLE = Role.MANAGER
 
 
 @pytest.fixture(scope="module")

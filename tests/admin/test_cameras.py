@@ -20,13 +20,17 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
-from services.api.passwords import hash_password
-from tests.admin.acting import PHONE, assert_fits, assert_picture_loads, sign_in
+from tests.admin.acting import (
+    PASSWORD,
+    PHONE,
+    add_user,
+    assert_fits,
+    assert_picture_loads,
+    sign_in,
+)
 from tests.running import RunningSystem
 from usher.client import UsherClient
-from usher.domain.identifiers import new_id
-from usher.domain.records import Role, User
-from usher.storage.access import Users
+from usher.domain.records import Role
 from usher.storage.database import connected
 from usher.wire import CameraReport
 
@@ -46,7 +50,6 @@ BOOKS = {
     "pending": 10,
     "bytes": 411_200,
 }
-PASSWORD = "a password of a test"
 
 
 def picture(colour: str) -> bytes:
@@ -258,6 +261,24 @@ async def test_another_code_is_made_when_one_has_expired(page: Page) -> None:
     await expect(dialog.get_by_role("region", name="Code")).not_to_have_text(code)
 
 
+async def test_device_key_is_shown_once(page: Page) -> None:
+    await page.get_by_role("navigation").get_by_role("link", name="Devices").click()
+    await page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Back door")
+    await dialog.get_by_role("button", name="Create key").click()
+
+    key = await dialog.get_by_label("Key", exact=True).input_value()
+    command = await dialog.get_by_label("Command", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+
+    assert key in command
+    assert "usher detect" in command
+    await page.reload()
+    await expect(page.get_by_role("button", name="Revoke Back door")).to_be_visible()
+    assert key not in await page.content()
+
+
 async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: RunningSystem) -> None:
     await tell(
         running_system,
@@ -281,12 +302,7 @@ async def signed_in(
     browser: Browser, system: RunningSystem, role: Role
 ) -> AsyncIterator[BrowserContext]:
     """A browser in which somebody of that role is signed in."""
-    name = f"{role.value}-{new_id()}"
-    async with connected(system.mongodb_uri, system.database) as database:
-        user = User(
-            id=new_id(), username=name, role=role, password_hash=await hash_password(PASSWORD)
-        )
-        await Users(database).insert(user)
+    name = await add_user(system, role)
     context = await browser.new_context(base_url=system.url, locale="en-GB")
     page = await context.new_page()
     await sign_in(page, name, PASSWORD)

@@ -31,7 +31,9 @@ from tests.admin.deciding import (
     undo,
 )
 from tests.running import RunningSystem
+from usher.domain.records import Role
 
+ROLE = Role.MANAGER
 CLASSIFIES = False
 
 
@@ -179,9 +181,7 @@ async def test_merge_is_undone_from_its_notification(
     await expect(detections_on(page)).to_have_count(1)
 
 
-async def test_history_says_who_did_what_and_takes_it_back(
-    page: Page, running_system: RunningSystem
-) -> None:
+async def test_history_says_who_did_what_and_takes_it_back(page: Page) -> None:
     await add_known(page, "Irene Innes")
     await page.get_by_role("button", name="Ignore").click()
     await expect(page.get_by_role("button", name="Stop ignoring")).to_be_visible()
@@ -189,10 +189,10 @@ async def test_history_says_who_did_what_and_takes_it_back(
     changes = await open_history(page)
     await expect(changes).to_have_count(1)
     await expect(changes).to_contain_text("Irene Innes")
-    await expect(changes).to_contain_text(f"{running_system.admin_username}, just now")
+    await expect(changes).to_contain_text(re.compile(r"(manager-\w+|admin), just now"))
     await changes.get_by_role("button", name="Undo").click()
 
-    await expect(changes).to_contain_text(f"Taken back by {running_system.admin_username}")
+    await expect(changes).to_contain_text(re.compile(r"Taken back by (manager-\w+|admin)"))
     await expect(changes.get_by_role("button", name="Undo")).to_be_hidden()
     await expect(page.get_by_role("button", name="Ignore", exact=True)).to_be_visible()
 

@@ -35,7 +35,9 @@ from tests.admin.acting import (
 from tests.admin.conftest import browser_with_camera
 from tests.filming import camera_film
 from tests.running import RunningSystem
+from usher.domain.records import Role
 
+ROLE = Role.MANAGER
 ELSEWHERE = "usher.test"
 """A host of another name, so that the browser does not take it for this machine."""
 

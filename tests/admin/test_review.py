@@ -24,7 +24,9 @@ from tests.admin.deciding import (
     undo,
 )
 from tests.running import RunningSystem
+from usher.domain.records import Role
 
+ROLE = Role.MANAGER
 CLASSIFIES = False
 
 

@@ -26,7 +26,9 @@ from tests.admin.acting import (
     upload_photographs,
 )
 from tests.running import RunningSystem
+from usher.domain.records import Role
 
+ROLE = Role.MANAGER
 EN_DASH = "\N{EN DASH}"
 
 

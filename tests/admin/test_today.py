@@ -18,6 +18,9 @@ from tests.admin.acting import (
     wait_until_connected,
 )
 from tests.running import RunningSystem
+from usher.domain.records import Role
+
+ROLE = Role.MANAGER
 
 
 async def test_today_tells_of_a_stranger_as_they_come_and_of_who_they_are_once_named(

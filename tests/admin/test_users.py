@@ -12,10 +12,13 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.admin.acting import (
+    PASSWORD,
     PHONE,
+    STRANGER,
     add_person,
     assert_fits,
     photograph_of,
+    see_stranger,
     sign_in,
     upload_photographs,
 )
@@ -236,3 +239,65 @@ async def test_role_is_offered_what_it_may_do_and_nothing_else(
             assert "New key" not in offered
         await own.goto("/system")
         await expect(own.get_by_role("alert")).to_contain_text(f"A {role} may not do that")
+
+
+async def test_viewer_reads_everything_that_is_theirs(
+    page: Page, browser: Browser, running_system: RunningSystem, test_data: Path
+) -> None:
+    await see_stranger(page, running_system, photograph_of(test_data, "Laura_Linney"))
+    async with signed_in(browser, running_system, Role.VIEWER) as context:
+        own = context.pages[0]
+        main = own.get_by_role("main")
+        strangers = own.get_by_role("list", name="Strangers today")
+        await strangers.get_by_role("img").first.click()
+        drawer = own.get_by_role("dialog", name="Detection")
+        await expect(drawer.get_by_role("link", name=STRANGER)).to_be_visible()
+        await expect(drawer.get_by_role("textbox")).to_have_count(0)
+        await drawer.get_by_role("link", name=STRANGER).click()
+        stranger = await own.get_by_role("heading", name=STRANGER, level=1).inner_text()
+        await own.get_by_role("tab", name="Visits").click()
+        visits = own.get_by_role("region", name="Visits", exact=True)
+        await expect(visits.get_by_role("listitem")).to_have_count(1)
+
+        await follow(own, "Detections")
+        await own.get_by_role("combobox", name="Camera").select_option(label="front-door")
+        await expect(main.get_by_role("link", name=STRANGER).first).to_be_visible()
+        await follow(own, "People")
+        await own.get_by_role("tab", name="Strangers").click()
+        await own.get_by_label("Search by name or ID").fill(stranger.split()[-1])
+        await expect(own.get_by_role("list", name="Persons").get_by_role("link")).to_have_count(1)
+        await follow(own, "Attendance")
+        await own.get_by_text("Week", exact=True).click()
+        async with own.expect_download() as downloading:
+            await own.get_by_role("link", name="Download as CSV").click()
+        assert (await downloading.value).suggested_filename.endswith(".csv")
+        await follow(own, "Alerts")
+        await expect(
+            own.get_by_role("list", name="Alerts").get_by_role("link").first
+        ).to_be_visible()
+
+        await account(own, "API tokens")
+        await own.get_by_role("button", name="New token").click()
+        dialog = own.get_by_role("dialog")
+        await dialog.get_by_label("Name").fill("Only reads")
+        await dialog.get_by_role("button", name="Create token").click()
+        key = await dialog.get_by_label("Token", exact=True).input_value()
+        await dialog.get_by_role("button", name="Done").click()
+        with UsherClient(running_system.url, key) as client:
+            await asyncio.to_thread(client.stats)
+        await account(own, "Change password")
+        dialog = own.get_by_role("dialog")
+        await dialog.get_by_label("Current password").fill(PASSWORD)
+        await dialog.get_by_label("New password").fill(CHOSEN)
+        await dialog.get_by_role("button", name="Change password").click()
+        await expect(own.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def follow(page: Page, name: str) -> None:
+    await page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+    await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
+async def account(page: Page, item: str) -> None:
+    await page.get_by_role("button", name=re.compile("^Account")).click()
+    await page.get_by_role("menuitem", name=item).click()

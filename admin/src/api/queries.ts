@@ -116,7 +116,7 @@ function usePages<Item>(
 /** A list that can be continued: what `usePages` returns, as far as `LoadMore` needs it. */
 export type Continuable = Pick<
   ReturnType<typeof usePages>,
-  "hasNextPage" | "isFetchingNextPage" | "fetchNextPage"
+  "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "fetchNextPage"
 >;
 
 export const useDetections = (filter: client.DetectionFilter) =>

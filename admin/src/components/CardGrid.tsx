@@ -1,7 +1,31 @@
-import type { CSSProperties, ReactNode } from "react";
+import { useElementSize, useMergedRef } from "@mantine/hooks";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import {
+  Children,
+  type CSSProperties,
+  cloneElement,
+  type HTMLAttributes,
+  type ReactElement,
+  type ReactNode,
+  type RefAttributes,
+  useRef,
+} from "react";
 import styles from "./CardGrid.module.css";
 
-/** A list of cards in as many columns as there is room for; two on a phone. */
+/** With fewer cards than these, all are in the document. */
+const WINDOWED_FROM = 100;
+const GAP_PX = 12;
+const ROWS_BEYOND = 4;
+const ROW_PX = 227;
+
+type Card = ReactElement<
+  HTMLAttributes<HTMLLIElement> & RefAttributes<HTMLLIElement> & { "data-index"?: number }
+>;
+
+/**
+ * A list of cards (`li`, all of one height) in as many columns as there is room for; two on a
+ * phone. Of a long one only the rows near the window are in the document.
+ */
 export function CardGrid({
   label,
   cardWidth,
@@ -11,13 +35,54 @@ export function CardGrid({
   cardWidth: number;
   children: ReactNode;
 }) {
+  const cards = Children.toArray(children) as Card[];
+  const list = useRef<HTMLUListElement>(null);
+  const { ref, width } = useElementSize<HTMLUListElement>();
+  const windowed = cards.length >= WINDOWED_FROM && width > 0;
+  // As the style sheet's `auto-fill` reckons.
+  const least = Math.min(cardWidth, 0.44 * width);
+  const columns = windowed ? Math.floor((width + GAP_PX) / (least + GAP_PX)) : 1;
+  const rows = useWindowVirtualizer({
+    enabled: windowed,
+    count: Math.ceil(cards.length / columns),
+    estimateSize: () => ROW_PX,
+    gap: GAP_PX,
+    overscan: ROWS_BEYOND,
+    scrollMargin: windowed ? topOf(list.current) : 0,
+  });
+  const shown = rows.getVirtualItems();
+  const { scrollMargin } = rows.options;
+  const above = (shown[0]?.start ?? scrollMargin) - scrollMargin;
+  const below = rows.getTotalSize() - (shown.at(-1)?.end ?? scrollMargin) + scrollMargin;
+
   return (
     <ul
+      ref={useMergedRef(list, ref)}
       className={styles.grid}
       aria-label={label}
-      style={{ "--card-width": `${cardWidth}px` } as CSSProperties}
+      style={
+        {
+          "--card-width": `${cardWidth}px`,
+          ...(windowed && { paddingBlock: `${above}px ${below}px` }),
+        } as CSSProperties
+      }
     >
-      {children}
+      {windowed
+        ? shown.flatMap(({ index: row }) =>
+            cards.slice(row * columns, (row + 1) * columns).map((card, column) =>
+              cloneElement(card, {
+                "aria-setsize": cards.length,
+                "aria-posinset": row * columns + column + 1,
+                ...(column === 0 && { ref: rows.measureElement, "data-index": row }),
+              }),
+            ),
+          )
+        : cards}
     </ul>
   );
+}
+
+/** Where an element begins, from the top of the page. */
+function topOf(element: Element | null): number {
+  return element ? element.getBoundingClientRect().top + window.scrollY : 0;
 }
