@@ -110,7 +110,7 @@ def _who(person: PersonBrief | None) -> str:
 
 def _link(panel_url: str, person: PersonBrief | None) -> str:
     root = panel_url.rstrip("/")
-    return f"{root}/persons/{person.id}" if person else root
+    return f"{root}/people/{person.id}" if person else root
 
 
 def _local(moment: datetime, zone: tzinfo | None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
+from services.notifier.messages import alert_message
 from tests.admin.acting import (
     CLASSIFIED_WITHIN_MS,
     PHONE,
@@ -148,6 +149,19 @@ async def test_stranger_becomes_known_when_named_in_the_drawer(
     await expect(drawer).to_be_hidden()
     await expect(card).to_have_accessible_name(re.compile("^Lin-Manuel Miranda "))
     await expect(card).to_be_focused()
+
+
+async def test_link_of_an_alert_leads_to_the_person(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    await see_stranger(page, running_system, photograph_of(test_data, "Laura_Linney"))
+    alert = (await asyncio.to_thread(running_system.admin.alerts)).items[0]
+    assert alert.person is not None
+
+    await page.goto(alert_message(alert, panel_url=running_system.url).link)
+
+    heading = page.get_by_role("heading", name=f"Stranger {alert.person.id}", level=1)
+    await expect(heading).to_be_visible()
 
 
 async def test_one_detection_is_given_to_somebody_else(

@@ -123,7 +123,7 @@ def test_notify_prints_the_alert_of_the_running_system(
     with notifying(tmp_path, API_URL=api.url, API_KEY=api.notifier_key) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if f"{api.url}/persons/{stranger.person.id}" in line:
+            if f"{api.url}/people/{stranger.person.id}" in line:
                 break
         eventually(lambda: is_sent(api, stranger) or None, within_s=10)
         process.terminate()

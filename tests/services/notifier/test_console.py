@@ -18,5 +18,5 @@ def test_console_prints_an_alert_on_one_line_however_narrow_it_is() -> None:
     ConsoleChannel(Console(file=out, width=40)).deliver(message, JPEG, [])
     assert out.getvalue() == (
         f"Unknown face p-7k3qxz at [bold]Door[/bold], {message.seen_at}  "
-        "http://usher.test/persons/p-7k3qxz\n"
+        "http://usher.test/people/p-7k3qxz\n"
     )

@@ -24,7 +24,7 @@ def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
         "**Unknown face p-7k3qxz** at Front door, 2026-11-22 14:03:12 CET",
         "If you know them: `!name p-7k3qxz NAME`",
         "To hear no more of them: `!ignore p-7k3qxz`",
-        "http://usher.test:8000/persons/p-7k3qxz",
+        "http://usher.test:8000/people/p-7k3qxz",
     ]
 
 
@@ -32,11 +32,11 @@ def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
     ("person", "who", "link"),
     [
         # Named between the classification and the message.
-        (brief("Alice", PersonKind.KNOWN), "Alice", f"{PANEL}/persons/p-7k3qxz"),
-        (brief(None, PersonKind.KNOWN), "p-7k3qxz", f"{PANEL}/persons/p-7k3qxz"),
+        (brief("Alice", PersonKind.KNOWN), "Alice", f"{PANEL}/people/p-7k3qxz"),
+        (brief(None, PersonKind.KNOWN), "p-7k3qxz", f"{PANEL}/people/p-7k3qxz"),
         # Ignored meanwhile, with and without a name.
-        (brief(None, PersonKind.IGNORED), "Ignored person p-7k3qxz", f"{PANEL}/persons/p-7k3qxz"),
-        (brief("Bob", PersonKind.IGNORED), "Ignored person Bob", f"{PANEL}/persons/p-7k3qxz"),
+        (brief(None, PersonKind.IGNORED), "Ignored person p-7k3qxz", f"{PANEL}/people/p-7k3qxz"),
+        (brief("Bob", PersonKind.IGNORED), "Ignored person Bob", f"{PANEL}/people/p-7k3qxz"),
         # Deleted: there is no page to link to.
         (None, "Unknown face (deleted since)", PANEL),
     ],
@@ -52,7 +52,7 @@ def test_alert_asks_nothing_when_there_is_no_stranger_any_more(
 
 def test_link_has_one_slash_when_the_panel_url_ends_with_one() -> None:
     message = alert_message(an_alert(), panel_url=PANEL + "/")
-    assert message.link == f"{PANEL}/persons/p-7k3qxz"
+    assert message.link == f"{PANEL}/people/p-7k3qxz"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_bot_tells_each_recipient_with_the_picture(bot: Bot, person_id: str) -> 
         _, name, ignore, link = text.splitlines()
         assert name.endswith(f"!name {person_id} NAME")
         assert ignore.endswith(f"!ignore {person_id}")
-        assert link.endswith(f"/persons/{person_id}")
+        assert link.endswith(f"/people/{person_id}")
         picture = bot.pop_message()
         assert picture.startswith(b"\xff\xd8")
 
