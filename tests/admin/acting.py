@@ -32,7 +32,7 @@ async def sign_in(page: Page, username: str, password: str) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def add_user(system: RunningSystem, role: Role) -> str:
+async def insert_user(system: RunningSystem, role: Role) -> str:
     """Somebody new of that role, with PASSWORD; the username."""
     name = f"{role.value}-{new_id()}"
     async with connected(system.mongodb_uri, system.database) as database:
@@ -41,6 +41,12 @@ async def add_user(system: RunningSystem, role: Role) -> str:
         )
         await Users(database).insert(user)
     return name
+
+
+async def username_of(page: Page) -> str:
+    """Who is signed in."""
+    session = await (await page.request.get("/api/v1/session")).json()
+    return str(session["user"]["username"])
 
 
 async def wait_until_connected(page: Page) -> None:

@@ -19,7 +19,7 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.admin.acting import PASSWORD, SHOWN_WITHIN_MS, add_user, photograph_of, sign_in
+from tests.admin.acting import PASSWORD, SHOWN_WITHIN_MS, insert_user, photograph_of, sign_in
 from tests.admin.deciding import Decider, deciding
 from tests.running import RunningSystem, run_system
 from usher.domain.records import Role
@@ -123,7 +123,7 @@ async def page(
     if role is Role.ADMIN:
         await sign_in(page, running_system.admin_username, running_system.admin_password)
     else:
-        await sign_in(page, await add_user(running_system, role), PASSWORD)
+        await sign_in(page, await insert_user(running_system, role), PASSWORD)
     await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
     return page
 

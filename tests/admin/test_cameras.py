@@ -23,9 +23,9 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from tests.admin.acting import (
     PASSWORD,
     PHONE,
-    add_user,
     assert_fits,
     assert_picture_loads,
+    insert_user,
     sign_in,
 )
 from tests.running import RunningSystem
@@ -302,7 +302,7 @@ async def signed_in(
     browser: Browser, system: RunningSystem, role: Role
 ) -> AsyncIterator[BrowserContext]:
     """A browser in which somebody of that role is signed in."""
-    name = await add_user(system, role)
+    name = await insert_user(system, role)
     context = await browser.new_context(base_url=system.url, locale="en-GB")
     page = await context.new_page()
     await sign_in(page, name, PASSWORD)

@@ -54,6 +54,28 @@ async def add_user(page: Page, username: str, role: str, *cameras: str) -> str:
     return password
 
 
+async def create_token(page: Page, name: str) -> str:
+    """Make a token on the page of tokens; the key that is shown."""
+    await page.get_by_role("button", name="New token").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill(name)
+    await dialog.get_by_role("button", name="Create token").click()
+    key = await dialog.get_by_label("Token", exact=True).input_value()
+    assert key in await dialog.get_by_label("Header", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+    return key
+
+
+async def follow(page: Page, name: str) -> None:
+    await page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
+    await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
+async def account(page: Page, item: str) -> None:
+    await page.get_by_role("button", name=re.compile("^Account")).click()
+    await page.get_by_role("menuitem", name=item).click()
+
+
 @asynccontextmanager
 async def other_browser(browser: Browser, system: RunningSystem) -> AsyncIterator[Page]:
     context = await browser.new_context(base_url=system.url, locale="en-GB")
@@ -136,13 +158,7 @@ async def test_token_is_shown_once_works_and_is_revoked(
 ) -> None:
     name = f"Time clock {new_id()[:6]}"
     await page.goto("/users")
-    await page.get_by_role("button", name="New token").click()
-    dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Name").fill(name)
-    await dialog.get_by_role("button", name="Create token").click()
-    key = await dialog.get_by_label("Token", exact=True).input_value()
-    assert key in await dialog.get_by_label("Header", exact=True).input_value()
-    await dialog.get_by_role("button", name="Done").click()
+    key = await create_token(page, name)
     await expect(row(page, "API tokens", name)).to_contain_text("never used")
 
     with UsherClient(running_system.url, key) as client:
@@ -184,8 +200,7 @@ async def test_users_and_audit_are_for_admins(
         for path in ("/system", "/audit"):
             await page.goto(path)
             await expect(page.get_by_role("alert").first).to_contain_text("may not do that")
-        await page.get_by_role("button", name=re.compile("^Account")).click()
-        await page.get_by_role("menuitem", name="API tokens").click()
+        await account(page, "API tokens")
         await expect(page.get_by_role("heading", name="API tokens", level=1)).to_be_visible()
 
 
@@ -277,12 +292,7 @@ async def test_viewer_reads_everything_that_is_theirs(
         ).to_be_visible()
 
         await account(own, "API tokens")
-        await own.get_by_role("button", name="New token").click()
-        dialog = own.get_by_role("dialog")
-        await dialog.get_by_label("Name").fill("Only reads")
-        await dialog.get_by_role("button", name="Create token").click()
-        key = await dialog.get_by_label("Token", exact=True).input_value()
-        await dialog.get_by_role("button", name="Done").click()
+        key = await create_token(own, "Only reads")
         with UsherClient(running_system.url, key) as client:
             await asyncio.to_thread(client.stats)
         await account(own, "Change password")
@@ -291,13 +301,3 @@ async def test_viewer_reads_everything_that_is_theirs(
         await dialog.get_by_label("New password").fill(CHOSEN)
         await dialog.get_by_role("button", name="Change password").click()
         await expect(own.get_by_role("button", name="Sign in")).to_be_visible()
-
-
-async def follow(page: Page, name: str) -> None:
-    await page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
-    await expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
-
-
-async def account(page: Page, item: str) -> None:
-    await page.get_by_role("button", name=re.compile("^Account")).click()
-    await page.get_by_role("menuitem", name=item).click()

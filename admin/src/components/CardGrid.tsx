@@ -16,6 +16,7 @@ import styles from "./CardGrid.module.css";
 const WINDOWED_FROM = 100;
 const GAP_PX = 12;
 const ROWS_BEYOND = 4;
+/** Of a row that was not drawn yet. */
 const ROW_PX = 227;
 
 type Card = ReactElement<
@@ -39,9 +40,7 @@ export function CardGrid({
   const list = useRef<HTMLUListElement>(null);
   const { ref, width } = useElementSize<HTMLUListElement>();
   const windowed = cards.length >= WINDOWED_FROM && width > 0;
-  // As the style sheet's `auto-fill` reckons.
-  const least = Math.min(cardWidth, 0.44 * width);
-  const columns = windowed ? Math.floor((width + GAP_PX) / (least + GAP_PX)) : 1;
+  const columns = windowed ? columnsOf(list.current) : 1;
   const rows = useWindowVirtualizer({
     enabled: windowed,
     count: Math.ceil(cards.length / columns),
@@ -60,8 +59,10 @@ export function CardGrid({
       ref={useMergedRef(list, ref)}
       className={styles.grid}
       aria-label={label}
+      data-windowed={windowed}
       style={
         {
+          gap: GAP_PX,
           "--card-width": `${cardWidth}px`,
           ...(windowed && { paddingBlock: `${above}px ${below}px` }),
         } as CSSProperties
@@ -80,6 +81,11 @@ export function CardGrid({
         : cards}
     </ul>
   );
+}
+
+/** How many columns the style sheet has made of the width. */
+function columnsOf(grid: Element | null): number {
+  return grid ? getComputedStyle(grid).gridTemplateColumns.split(" ").length : 1;
 }
 
 /** Where an element begins, from the top of the page. */
