@@ -8,22 +8,33 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { App } from "./App";
-import { createQueryClient } from "./api/queries";
+import { fetchSession } from "./api/client";
+import { createQueryClient, SESSION } from "./api/queries";
 import { resolveVariables, theme } from "./theme";
 
-createRoot(document.getElementById("root") as HTMLElement).render(
-  <StrictMode>
-    <MantineProvider
-      theme={theme}
-      cssVariablesResolver={resolveVariables}
-      defaultColorScheme="auto"
-    >
-      <QueryClientProvider client={createQueryClient()}>
-        <Notifications position="bottom-left" />
-        <BrowserRouter>
-          <App />
-        </BrowserRouter>
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+/** A page that waits longer for its first answer says so. */
+const PATIENCE_MS = 200;
+
+const queryClient = createQueryClient();
+const session = queryClient.prefetchQuery({ queryKey: SESSION, queryFn: fetchSession });
+const patience = new Promise((resolve) => window.setTimeout(resolve, PATIENCE_MS));
+
+// Mostly the answer is there before this code is (`ahead.js`), and the first drawing is the page.
+void Promise.race([session, patience]).then(() => {
+  createRoot(document.getElementById("root") as HTMLElement).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={resolveVariables}
+        defaultColorScheme="auto"
+      >
+        <QueryClientProvider client={queryClient}>
+          <Notifications position="bottom-left" />
+          <BrowserRouter>
+            <App />
+          </BrowserRouter>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+});

@@ -22,13 +22,15 @@ export function useEvents(): boolean {
   useEffect(() => {
     let source: EventSource | undefined;
     let reopening: number | undefined;
+    const refetchSoon = throttle(() => refetchAll(queryClient));
 
     function open() {
       source = openEvents();
       source.onopen = () => {
         setConnected(true);
-        // What happened while no stream was open is in no event.
-        refetchAll(queryClient);
+        // What happened while no stream was open is in no event. Not at once: a page that was just
+        // opened is still fetching all of it.
+        refetchSoon();
       };
       source.onerror = () => {
         setConnected(false);

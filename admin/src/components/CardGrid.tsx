@@ -16,35 +16,41 @@ import styles from "./CardGrid.module.css";
 const WINDOWED_FROM = 100;
 const GAP_PX = 12;
 const ROWS_BEYOND = 4;
-/** Of a row that was not drawn yet. */
-const ROW_PX = 227;
+/** Of a long list, while it is not known how many columns there are. */
+const AT_FIRST = 24;
 
 type Card = ReactElement<
   HTMLAttributes<HTMLLIElement> & RefAttributes<HTMLLIElement> & { "data-index"?: number }
 >;
 
 /**
- * A list of cards (`li`, all of one height) in as many columns as there is room for; two on a
- * phone. Of a long one only the rows near the window are in the document.
+ * A list of cards (`li`; those of a row are of one height) in as many columns as there is room for,
+ * and on a phone no fewer than `fewest`. Of a long one only the rows near the window are in the
+ * document. `cardHeight` is a guess, for rows that were not drawn yet.
  */
 export function CardGrid({
   label,
   cardWidth,
+  cardHeight = 215,
+  fewest = 2,
   children,
 }: {
   label: string;
   cardWidth: number;
+  cardHeight?: number;
+  fewest?: 1 | 2;
   children: ReactNode;
 }) {
   const cards = Children.toArray(children) as Card[];
   const list = useRef<HTMLUListElement>(null);
   const { ref, width } = useElementSize<HTMLUListElement>();
-  const windowed = cards.length >= WINDOWED_FROM && width > 0;
+  const long = cards.length >= WINDOWED_FROM;
+  const windowed = long && width > 0;
   const columns = windowed ? columnsOf(list.current) : 1;
   const rows = useWindowVirtualizer({
     enabled: windowed,
     count: Math.ceil(cards.length / columns),
-    estimateSize: () => ROW_PX,
+    estimateSize: () => cardHeight,
     gap: GAP_PX,
     overscan: ROWS_BEYOND,
     scrollMargin: windowed ? topOf(list.current) : 0,
@@ -64,6 +70,8 @@ export function CardGrid({
         {
           gap: GAP_PX,
           "--card-width": `${cardWidth}px`,
+          "--card-height": `${cardHeight}px`,
+          "--widest": fewest === 1 ? "100%" : "44%",
           ...(windowed && { paddingBlock: `${above}px ${below}px` }),
         } as CSSProperties
       }
@@ -78,7 +86,7 @@ export function CardGrid({
               }),
             ),
           )
-        : cards}
+        : cards.slice(0, long ? AT_FIRST : undefined)}
     </ul>
   );
 }

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Badge, Skeleton, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Badge, Skeleton, Title } from "@mantine/core";
 import { IconMoon, IconUserQuestion } from "@tabler/icons-react";
 import { Link } from "react-router";
 import { detectionImage } from "../api/client";
@@ -6,6 +6,7 @@ import { useCameraName, useDetections, useIdentityStats, useVisitsOfDay } from "
 import type { PersonKind, Visit } from "../api/types";
 import { CameraStates } from "../components/CameraStates";
 import { CameraTrouble } from "../components/CameraTrouble";
+import { CardGrid } from "../components/CardGrid";
 import { useDetectionLink } from "../components/DetectionDrawer";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
@@ -59,6 +60,8 @@ function Questions() {
 
 function Guests() {
   const visits = useVisitsOfDay(isoDay(new Date()));
+  const cameraName = useCameraName();
+  const linkTo = useDetectionLink();
   if (visits.isPending)
     return <Skeleton height={200} mt="lg" role="progressbar" aria-label="Loading" />;
   if (!visits.data) return <Failure error={visits.error} retry={visits.refetch} />;
@@ -81,11 +84,13 @@ function Guests() {
                 {ofKind.length}
               </Badge>
             </Title>
-            <ul className={styles.guests} aria-label={`${title} today`}>
+            <CardGrid label={`${title} today`} cardWidth={272} cardHeight={82} fewest={1}>
               {ofKind.map((guest) => (
-                <GuestCard key={guest.person.id} guest={guest} />
+                <li key={guest.person.id}>
+                  <GuestCard guest={guest} cameraName={cameraName} linkTo={linkTo} />
+                </li>
               ))}
-            </ul>
+            </CardGrid>
           </section>
         );
       })}
@@ -108,16 +113,22 @@ function NobodyYet() {
   );
 }
 
-function GuestCard({ guest: { person, visits } }: { guest: Guest }) {
-  const linkTo = useDetectionLink();
-  const cameraName = useCameraName();
+function GuestCard({
+  guest: { person, visits },
+  cameraName,
+  linkTo,
+}: {
+  guest: Guest;
+  cameraName: ReturnType<typeof useCameraName>;
+  linkTo: ReturnType<typeof useDetectionLink>;
+}) {
   const [latest] = visits;
   const pictured = visits.find((visit) => visit.detection_id)?.detection_id;
   const times = visits.flatMap((visit) => [visit.started_at, visit.last_at]).sort();
   const [first, last] = [clockTime(times[0] ?? ""), clockTime(times.at(-1) ?? "")];
   const cameras = [...new Set(visits.map((visit) => cameraName(visit.camera_id)))];
   return (
-    <li className={styles.guest} data-kind={person.kind}>
+    <div className={styles.guest} data-kind={person.kind}>
       {pictured ? (
         <Link to={linkTo(pictured)} className={styles.picture}>
           <img
@@ -130,16 +141,16 @@ function GuestCard({ guest: { person, visits } }: { guest: Guest }) {
         <Portrait person={{ ...person, face_id: null }} size={64} />
       )}
       <div className={styles.words}>
-        <Anchor component={Link} to={`/people/${person.id}`} fw={650} c="inherit">
+        <Link to={`/people/${person.id}`} className={styles.name}>
           {personName(person)}
-        </Anchor>
-        <Text fz="sm">{listed(cameras)}</Text>
-        <Text fz="sm" c="dimmed">
+        </Link>
+        <div>{listed(cameras)}</div>
+        <div className={styles.when}>
           <time dateTime={latest?.last_at}>{first === last ? first : `${first} to ${last}`}</time>
           {visits.length > 1 && `, ${count(visits.length, "visit")}`}
-        </Text>
+        </div>
       </div>
-    </li>
+    </div>
   );
 }
 
