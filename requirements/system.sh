@@ -78,7 +78,11 @@ case ${1:-} in
         python=.venv/bin/python
         is_recent "$python" || find_python || true
         check_mongodb "$1"
-        if [ "$1" = test ]; then find_chromium >/dev/null || true; fi
+        if [ "$1" = test ]; then
+            find_chromium >/dev/null || true
+            PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null \
+                || lacks "Mosquitto, an MQTT broker" "apt-get install mosquitto"
+        fi
         exit "$missing"
         ;;
     *)

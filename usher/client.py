@@ -10,18 +10,21 @@ from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, get_args
+from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel
 
 from usher.domain import errors
 from usher.wire import (
+    ACCOUNT_HEADER,
     API_PREFIX,
     CSRF_HEADER,
     IDEMPOTENCY_HEADER,
     Alert,
-    AlertClaim,
-    AlertSettlement,
+    AlertAnswer,
+    AlertRule,
+    AlertRuleBody,
     Assignment,
     Attendance,
     AuditEntry,
@@ -32,9 +35,11 @@ from usher.wire import (
     CameraRemoved,
     CameraReport,
     CameraUpdate,
-    ClaimedAlert,
+    ClaimedDeliveries,
     Credentials,
     DeletionReceipt,
+    DeliveryClaim,
+    DeliverySettlement,
     Detection,
     DetectionAccepted,
     DetectionMetadata,
@@ -48,6 +53,7 @@ from usher.wire import (
     IdentityChange,
     IdentityStats,
     Merge,
+    MuteRequest,
     OperatingSettings,
     OperatingSettingsUpdate,
     Page,
@@ -63,6 +69,7 @@ from usher.wire import (
     Rejection,
     Resource,
     RetentionDue,
+    RulePreview,
     SearchResults,
     Session,
     Split,
@@ -102,6 +109,7 @@ _EVENTS: Mapping[EventKind, type[Resource]] = {
 }
 _DEFAULT_RETRY_AFTER_S = 5
 _MAX_RETRY_AFTER_S = 3600
+_IN_A_HEADER = " !#$&'()*+,/:;=?@[]<>"
 _PASSING = frozenset({408, 425})
 """Client errors that pass by themselves: a slow request, and one that came too early."""
 
@@ -129,6 +137,8 @@ class UsherClient:
         PEM file of the certificate authorities to trust, in place of the machine's own: whoever
         runs a CA means that one, and no other vouches for the API then. Certificates and names are
         always verified.
+    account
+        For whom the notifier asks: `CHANNEL:ADDRESS`.
     transport
         Replaces the network in tests.
 
@@ -149,9 +159,12 @@ class UsherClient:
         *,
         timeout_s: float = 10.0,
         ca_file: Path | None = None,
+        account: str | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if account:
+            headers[ACCOUNT_HEADER] = quote(account, safe=_IN_A_HEADER)
         self._http = httpx2.Client(
             base_url=api_url,
             headers=headers,
@@ -462,13 +475,50 @@ class UsherClient:
     def alerts(self, *, limit: int = 50, **filters: str) -> Page[Alert]:
         return self._get(Page[Alert], "/alerts", {"limit": limit, **filters})
 
-    def claim_alerts(self, claim: AlertClaim) -> list[ClaimedAlert]:
-        """Take due alerts from the outbox, oldest first."""
-        return self._send(Page[ClaimedAlert], "POST", "/alerts/claim", claim).items
+    def alert_picture(self, detection_id: str, *, until: int, key: str) -> bytes:
+        """The face that a message links to, as JPEG."""
+        params: dict[str, str | int] = {"until": until, "key": key}
+        return self._request("GET", f"/alerts/pictures/{detection_id}", params=params).content
 
-    def settle_alert(self, alert_id: str, settlement: AlertSettlement) -> Alert:
-        """Say how sending went: sent, or an error after which it is tried again."""
-        return self._send(Alert, "POST", f"/alerts/{alert_id}/settle", settlement)
+    def answer_alert(self, alert_id: str, answer: str) -> Alert:
+        """Say that an alert is taken care of."""
+        body = AlertAnswer(answer=answer)
+        return self._send(Alert, "POST", f"/alerts/{alert_id}/answer", body)
+
+    def retry_alert(self, alert_id: str) -> Alert:
+        """Send again what has failed of an alert."""
+        response = self._request("POST", f"/alerts/{alert_id}/retry")
+        return Alert.model_validate_json(response.content)
+
+    def mute(self, to: str, *, minutes: int) -> None:
+        """Tell an address of nothing for a while."""
+        body = MuteRequest(to=to, minutes=minutes)
+        self._request("POST", "/alerts/mute", json=body.model_dump(mode="json"))
+
+    def claim_deliveries(self, claim: DeliveryClaim) -> ClaimedDeliveries:
+        """Take what is due for one address from the outbox, in order of capture."""
+        return self._send(ClaimedDeliveries, "POST", "/alerts/deliveries/claim", claim)
+
+    def settle_deliveries(self, settlement: DeliverySettlement) -> list[Alert]:
+        """Say how sending went. Raises LeaseLost where they are held no more."""
+        return self._send(Page[Alert], "POST", "/alerts/deliveries/settle", settlement).items
+
+    def alert_rules(self) -> list[AlertRule]:
+        """Who is told of which visits."""
+        return self._get(Page[AlertRule], "/alert-rules").items
+
+    def create_alert_rule(self, rule: AlertRuleBody) -> AlertRule:
+        return self._send(AlertRule, "POST", "/alert-rules", rule)
+
+    def replace_alert_rule(self, rule_id: str, rule: AlertRuleBody) -> AlertRule:
+        return self._send(AlertRule, "PUT", f"/alert-rules/{rule_id}", rule)
+
+    def delete_alert_rule(self, rule_id: str) -> None:
+        self._request("DELETE", f"/alert-rules/{rule_id}")
+
+    def preview_alert_rule(self, rule: AlertRuleBody) -> RulePreview:
+        """What a rule would have said of the last 24 hours."""
+        return self._send(RulePreview, "POST", "/alert-rules/preview", rule)
 
     def stats(self, *, since: datetime | None = None) -> Stats:
         return self._get(Stats, "/stats", {"since": since.isoformat()} if since else {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Annotated, Generic, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -17,14 +18,17 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 
+from usher.domain.alerting import Subject
 from usher.domain.records import (
     AlertStatus,
     CameraState,
     ChangeKind,
     Confidence,
+    DeliveryKind,
     DetectionStatus,
     PersonKind,
     Role,
@@ -34,6 +38,8 @@ API_PREFIX = "/api/v1"
 SESSION_COOKIE = "usher_session"
 CSRF_HEADER = "X-CSRF-Token"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+ACCOUNT_HEADER = "X-Usher-Account"
+"""For whom the notifier asks: `CHANNEL:ADDRESS` of an account that is linked to a user."""
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -51,6 +57,11 @@ Captured = Annotated[
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """What names a camera: it may stand in a URL and in a metric's label."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Address = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$"),
+]
+"""`CHANNEL:ADDRESS`, an account of the chat, or `managers`."""
 Password = Annotated[str, StringConstraints(min_length=12, max_length=256)]
 Coordinate = Annotated[int, Field(ge=-100_000, le=100_000)]
 Item = TypeVar("Item")
@@ -116,6 +127,9 @@ class User(Resource):
     username: str
     role: Role
     cameras: list[str] = Field([], description="The only cameras that they see; empty: all.")
+    accounts: list[str] = Field(
+        [], description="Theirs in the chat, `chat:ACCOUNT`: what they say there, they may do."
+    )
     disabled: bool = False
     must_renew: bool = Field(
         False, description="Whether the password was given, and has to be changed first."
@@ -136,6 +150,7 @@ class UserUpdate(Body):
     username: Username | None = None
     role: PersonRole | None = None
     cameras: CameraScope | None = None
+    accounts: Annotated[list[Address], Field(max_length=20)] | None = None
     disabled: bool | None = None
 
 
@@ -353,7 +368,9 @@ class Camera(Resource):
 
     id: str
     name: str
-    managers: list[str] = Field(description="Chat accounts that hear about this camera's alerts.")
+    managers: list[str] = Field(
+        description="Who hears of its alerts: `CHANNEL:ADDRESS`, or an account of the chat."
+    )
     last_seen_at: Utc | None = Field(None, description="When it last saw a face.")
     state: CameraState | None = Field(
         None, description="`offline` where the last report is older than 30 seconds."
@@ -526,6 +543,9 @@ class PersonUpdate(Body):
     valid_from: Captured | None = None
     valid_until: Captured | None = Field(None, description="Exclusive.")
     managers: Annotated[list[Name], Field(max_length=50)] | None = None
+    snoozed_until: Captured | None = Field(
+        None, description="Nobody is told of visits before; null ends that."
+    )
 
 
 class Person(Resource):
@@ -548,7 +568,10 @@ class Person(Resource):
     valid_from: Utc | None = None
     valid_until: Utc | None = Field(None, description="Exclusive.")
     valid_now: bool = Field(True, description="Whether the person is expected here now.")
-    managers: list[str] = Field([], description="Chat accounts that are to hear of this person.")
+    managers: list[str] = Field(
+        [], description="Who hears of this person where a rule tells `managers`."
+    )
+    snoozed_until: Utc | None = None
 
 
 class Visit(Resource):
@@ -678,11 +701,27 @@ class Verification(Resource):
 # ---- Alerts -------------------------------------------------------------------------------------
 
 
+class Delivery(Resource):
+    """One message to one address."""
+
+    id: str = Field(description="The same however often it is sent.")
+    kind: DeliveryKind
+    to: str = Field(description="`CHANNEL:ADDRESS`.")
+    status: AlertStatus
+    not_before: Utc = Field(description="It waits until then: for quiet hours, or for an answer.")
+    attempts: int = 0
+    sent_at: Utc | None = None
+    reason: str | None = Field(None, description="Why the last attempt to send it failed.")
+    via: Literal["console"] | None = Field(
+        None, description="`console`: it was printed where the notifier runs, and sent nowhere."
+    )
+
+
 class Alert(Resource):
-    """One message for one visit of somebody unknown."""
+    """A visit that somebody is told of. One visit is one alert, however many are told."""
 
     id: str
-    status: AlertStatus
+    status: AlertStatus = Field(description="`sent` once everybody who is told first has been.")
     person: PersonBrief | None
     camera: Camera
     detection_id: str
@@ -692,26 +731,154 @@ class Alert(Resource):
     sent_at: Utc | None = None
     attempts: int = 0
     reason: str | None = Field(default=None, description="Why the last attempt to send it failed.")
+    rules: list[str] = Field([], description="The rules that it came of.")
+    deliveries: list[Delivery] = []
+    answered_at: Utc | None = None
+    answered_by: str | None = Field(None, description="Who answered, by their username.")
+    answer: str | None = None
 
 
-class AlertClaim(Body):
-    """Takes due alerts from the outbox, for `lease_s` seconds."""
+Channel = Literal["chat", "mail", "webhook", "mqtt", "apprise", "default"]
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+class DeliveryClaim(Body):
+    """Takes what is due for one address from the outbox, for `lease_s` seconds."""
+
+    channels: Annotated[list[Channel], Field(min_length=1, max_length=20)]
+    skip: Annotated[list[str], Field(max_length=1000)] = Field(
+        [], description="Addresses of which nothing is taken now."
+    )
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
     lease_s: Annotated[int, Field(ge=5, le=600)] = 60
+    wait_s: Annotated[int, Field(ge=0, le=20)] = Field(
+        0, description="Where nothing is due, the answer waits so long for something."
+    )
 
 
-class ClaimedAlert(Alert):
-    """An alert that this sender holds; `claim_token` settles it."""
+class ClaimedDelivery(Resource):
+    """A delivery that this sender holds."""
+
+    alert: Alert
+    delivery: Delivery
+    picture_path: str = Field(description="Where the face opens without signing in, for a day.")
+
+
+class ClaimedDeliveries(Resource):
+    """All for one address, in order of capture; `claim_token` settles them."""
 
     claim_token: str
+    items: list[ClaimedDelivery]
 
 
-class AlertSettlement(Body):
-    """How sending went. With an error the alert is tried again, with back-off."""
+class DeliverySettlement(Body):
+    """How sending went. With an error it is sent again, with back-off."""
 
-    claim_token: str
+    claim_token: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    delivery_ids: Annotated[list[str], Field(max_length=1000)] | None = Field(
+        None, description="Of those that the token holds; all where none are named."
+    )
     error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    via: Literal["console"] | None = None
+
+
+class AlertAnswer(Body):
+    """What somebody said to an alert."""
+
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class WeeklyHours(Body):
+    """Hours of some days; over midnight where `end` is not after `start`, a day where equal."""
+
+    days: Annotated[list[Annotated[int, Field(ge=0, le=6)]], Field(min_length=1, max_length=7)] = (
+        Field(list(range(7)), description="On which they begin; Monday is 0.")
+    )
+    start: Clock
+    end: Clock
+
+
+class AlertRuleBody(Body):
+    """Who is told about whom, where and when."""
+
+    name: Name
+    enabled: bool = True
+    about: Annotated[list[Subject], Field(max_length=3)] = Field(
+        [Subject.STRANGER], description="`expired`: known, and here outside of their validity."
+    )
+    classes: Annotated[list[ClassName], Field(max_length=50)] = Field(
+        [], description="People of these classes as well, whoever they are."
+    )
+    cameras: Annotated[list[str], Field(max_length=200)] = Field([], description="None: all.")
+    zone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
+    hours: Annotated[list[WeeklyHours], Field(max_length=20)] = Field(
+        [], description="In which a visit has to begin. None: always."
+    )
+    quiet: Annotated[list[WeeklyHours], Field(max_length=20)] = Field(
+        [], description="In which nothing is sent; it comes when they end."
+    )
+    cooldown_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
+        0, description="After an alert, none of the same person at the same camera for so long."
+    )
+    to: Annotated[list[Address], Field(max_length=50)] = Field(
+        ["managers"],
+        description="`CHANNEL:ADDRESS`, an account of the chat, or `managers`. None: the panel.",
+    )
+    escalate_after_minutes: Annotated[int, Field(ge=1, le=1440)] | None = Field(
+        None, description="Without an answer, `escalate_to` is told too."
+    )
+    escalate_to: Annotated[list[Address], Field(max_length=50)] = []
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {name!r}: say `Europe/Berlin`, say") from None
+        return name
+
+    @model_validator(mode="after")
+    def _is_about_somebody(self) -> Self:
+        if not self.about and not self.classes:
+            raise ValueError("it is about nobody: choose who it is about, or a class")
+        if self.escalate_after_minutes is not None and not self.escalate_to:
+            raise ValueError("say whom it escalates to")
+        return self
+
+
+class AlertRule(AlertRuleBody, Resource):
+    """A rule that is kept."""
+
+    id: str
+
+
+class PreviewedAlert(Resource):
+    """An alert that a rule would have made."""
+
+    person: PersonBrief
+    camera_id: str
+    detection_id: str | None
+    captured_at: Utc
+    to: list[str]
+
+
+class RulePreview(Resource):
+    """What a rule would have said of the visits of the last 24 hours."""
+
+    visits: int = Field(description="That began in that time.")
+    alerts: int
+    messages: int = Field(description="To how many addresses in all, escalations among them.")
+    examples: list[PreviewedAlert] = Field(description="The newest of them.")
+
+
+class MuteRequest(Body):
+    """Tells an address of nothing for a while; zero minutes end that."""
+
+    to: Address
+    minutes: Annotated[int, Field(ge=0, le=10_080)]
 
 
 # ---- Figures ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import { Route, Routes } from "react-router";
 import { useSession } from "./api/queries";
 import { Failure } from "./components/Failure";
 import { Shell } from "./components/Shell";
+import { AlertRulesPage } from "./pages/AlertRulesPage";
 import { AlertsPage } from "./pages/AlertsPage";
 import { AttendancePage } from "./pages/AttendancePage";
 import { AuditPage } from "./pages/AuditPage";
@@ -56,6 +57,7 @@ export function App() {
         <Route path="search" element={<SearchPage />} />
         <Route path="attendance" element={<AttendancePage />} />
         <Route path="alerts" element={<AlertsPage />} />
+        <Route path="alerts/rules" element={<AlertRulesPage />} />
         <Route path="cameras" element={<CamerasPage />} />
         <Route path="live-camera" element={<LiveCameraPage />} />
         <Route path="devices" element={<DevicesPage />} />

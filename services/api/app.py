@@ -14,6 +14,7 @@ from services.api.limits import BodyCap
 from services.api.panel import serve_panel
 from services.api.retention import forgetting
 from services.api.routes import (
+    alert_rules,
     alerts,
     attendance,
     audit,
@@ -85,6 +86,7 @@ def _version_1() -> APIRouter:
         identify,
         identity,
         alerts,
+        alert_rules,
         cameras,
         devices,
         events,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import compare_digest
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request
 
@@ -13,7 +14,7 @@ from services.api.state import State
 from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import Role, User, lower_role
 from usher.domain.scope import EVERYTHING, Scope
-from usher.wire import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
+from usher.wire import ACCOUNT_HEADER, CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exact the time is at which a device was last seen: not every request is worth a write."""
@@ -55,15 +56,28 @@ async def authenticate(request: Request, state: State) -> Principal:
     """
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await _by_key(state, key)
+        return await _by_key(state, key, request.headers.get(ACCOUNT_HEADER))
     token = request.cookies.get(SESSION_COOKIE)
     if token is None:
         raise NotAuthenticated("sign in, or send a key as `Authorization: Bearer …`")
     return await _by_session(request, state, token)
 
 
-async def _by_key(state: State, key: str) -> Principal:
-    return await (_by_token if key.startswith(TOKEN_PREFIX) else _by_device_key)(state, key)
+async def _by_key(state: State, key: str, account: str | None) -> Principal:
+    if key.startswith(TOKEN_PREFIX):
+        return await _by_token(state, key)
+    principal = await _by_device_key(state, key)
+    if account and principal.role is Role.NOTIFIER:
+        return await _for_account(state, account)
+    return principal
+
+
+async def _for_account(state: State, account: str) -> Principal:
+    """Whoever has that account in the chat; what they say there they may do, and no more."""
+    user = await state.users.by_account(unquote(account))
+    if user is None:
+        raise PermissionDenied("this account is linked to no user: an admin does that under Users")
+    return Principal(user.id, user.role, user.scope)
 
 
 async def _by_token(state: State, key: str) -> Principal:
@@ -138,7 +152,6 @@ OWN_TOKENS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, in_person=True)
 SIGNED_IN = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER)
 READERS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, Role.NOTIFIER)
 MANAGERS = Policy(Role.ADMIN, Role.MANAGER)
-ANSWERERS = Policy(Role.ADMIN, Role.MANAGER, Role.NOTIFIER)
 ADMINS = Policy(Role.ADMIN)
 ACCOUNT_KEEPERS = Policy(Role.ADMIN, in_person=True)
 UPLOADERS = Policy(Role.ADMIN, Role.MANAGER, Role.DEVICE)

@@ -50,6 +50,26 @@ _ALERT: Final = {
     "created_at": _LATER,
     "attempts": 1,
 }
+_DELIVERY: Final = {
+    "id": "6a1f0c000000000000000007",
+    "kind": "alert",
+    "to": "mail:ann@example.org",
+    "status": "pending",
+    "not_before": _LATER,
+    "attempts": 1,
+}
+_RULE: Final = {
+    "name": "Strangers at night",
+    "about": ["stranger"],
+    "classes": ["barred"],
+    "cameras": ["front-door"],
+    "zone": "Europe/Berlin",
+    "hours": [{"days": [0, 1, 2, 3, 4], "start": "20:00", "end": "06:00"}],
+    "cooldown_minutes": 30,
+    "to": ["managers", "mail:ann@example.org"],
+    "escalate_after_minutes": 10,
+    "escalate_to": ["chat:#security"],
+}
 _USER: Final = {
     "id": "6a1f0c000000000000000005",
     "username": "berta",
@@ -172,9 +192,36 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
         "faces": [{"box": _BOX, "person": _ALICE, "confidence": "high", "quality": _QUALITY}]
     },
     "Alert": _ALERT,
-    "AlertClaim": {"limit": 10, "lease_s": 60},
-    "ClaimedAlert": {**_ALERT, "claim_token": "6a1f0c000000000000000004"},
-    "AlertSettlement": {"claim_token": "6a1f0c000000000000000004"},
+    "AlertAnswer": {"answer": "is the new postman"},
+    "DeliveryClaim": {"channels": ["mail"], "limit": 100, "lease_s": 60, "wait_s": 2},
+    "ClaimedDeliveries": {
+        "claim_token": "6a1f0c000000000000000004",
+        "items": [
+            {
+                "alert": _ALERT,
+                "delivery": _DELIVERY,
+                "picture_path": f"/api/v1/alerts/pictures/{_DETECTION}?until=1795000000&key=5f2d",
+            }
+        ],
+    },
+    "DeliverySettlement": {"claim_token": "6a1f0c000000000000000004"},
+    "MuteRequest": {"to": "chat:@ann", "minutes": 60},
+    "AlertRuleBody": _RULE,
+    "AlertRule": {**_RULE, "id": "6a1f0c000000000000000006"},
+    "RulePreview": {
+        "visits": 31,
+        "alerts": 1,
+        "messages": 1,
+        "examples": [
+            {
+                "person": _STRANGER,
+                "camera_id": "door",
+                "detection_id": _DETECTION,
+                "captured_at": _MORNING,
+                "to": ["chat:@ann"],
+            }
+        ],
+    },
     "OperatingSettings": {
         "identity_rule": "budget",
         "identity_budget": 0.01,

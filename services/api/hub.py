@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from usher.domain.records import DetectionStatus
@@ -42,7 +42,7 @@ class Hub:
             for queue in tuple(self._queues):
                 self._offer(queue, change)
 
-    async def listen(self) -> AsyncIterator[Change]:
+    async def listen(self) -> AsyncGenerator[Change]:
         """Changes from now on. Ends when the hub closes or the listener falls behind."""
         queue: asyncio.Queue[Change | None] = asyncio.Queue(_ROOM)
         if self._closed:

@@ -9,6 +9,7 @@ from datetime import datetime
 from services.api.state import State
 from usher import wire
 from usher.domain import records
+from usher.domain.alerting import Hours, Rule
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.scope import EVERYTHING, Scope
@@ -107,6 +108,7 @@ def user_view(user: records.User) -> wire.User:
         username=user.username,
         role=user.role,
         cameras=list(user.cameras),
+        accounts=list(user.accounts),
         disabled=user.disabled,
         must_renew=user.must_renew,
     )
@@ -185,6 +187,7 @@ def person_view(person: records.Person, tally: Tally, now: datetime) -> wire.Per
         valid_until=person.valid_until,
         valid_now=person.is_valid_at(now),
         managers=list(person.managers),
+        snoozed_until=person.snoozed_until,
     )
 
 
@@ -274,9 +277,10 @@ def presence_view(attended: Attended) -> wire.Presence:
 async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wire.Alert]:
     persons = await state.people.of_ids(sorted({alert.person_id for alert in alerts}))
     cameras = await state.cameras.of_ids(sorted({alert.camera_id for alert in alerts}))
+    names = await names_of(state, {alert.answered_by for alert in alerts if alert.answered_by})
     now = wire.utc_now()
     return [
-        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id), now)
+        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id), names, now)
         for alert in alerts
     ]
 
@@ -285,6 +289,7 @@ def _alert_view(
     alert: records.Alert,
     person: records.Person | None,
     camera: records.Camera | None,
+    names: Mapping[str, str],
     now: datetime,
 ) -> wire.Alert:
     return wire.Alert(
@@ -299,7 +304,53 @@ def _alert_view(
         sent_at=alert.sent_at,
         attempts=alert.attempts,
         reason=alert.reason,
+        rules=list(alert.rules),
+        deliveries=[delivery_view(one) for one in alert.deliveries],
+        answered_at=alert.answered_at,
+        answered_by=names.get(alert.answered_by or "", alert.answered_by),
+        answer=alert.answer,
     )
+
+
+def delivery_view(delivery: records.Delivery) -> wire.Delivery:
+    return wire.Delivery(
+        id=delivery.id,
+        kind=delivery.kind,
+        to=delivery.to,
+        status=delivery.status,
+        not_before=delivery.not_before,
+        attempts=delivery.attempts,
+        sent_at=delivery.sent_at,
+        reason=delivery.reason,
+        via="console" if delivery.via else None,
+    )
+
+
+def rule_view(rule: Rule) -> wire.AlertRule:
+    escalates = rule.escalate_after_s
+    return wire.AlertRule(
+        id=rule.id,
+        name=rule.name,
+        enabled=rule.enabled,
+        about=list(rule.about),
+        classes=list(rule.classes),
+        cameras=list(rule.cameras),
+        zone=rule.zone,
+        hours=[_hours_view(hours) for hours in rule.hours],
+        quiet=[_hours_view(hours) for hours in rule.quiet],
+        cooldown_minutes=rule.cooldown_s // 60,
+        to=list(rule.to),
+        escalate_after_minutes=None if escalates is None else escalates // 60,
+        escalate_to=list(rule.escalate_to),
+    )
+
+
+def _hours_view(hours: Hours) -> wire.WeeklyHours:
+    return wire.WeeklyHours(days=list(hours.days), start=_clock(hours.start), end=_clock(hours.end))
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 async def change_views(

@@ -1,4 +1,4 @@
-"""`usher notify`: sends alerts to the console, or becomes the bot where a chat is configured."""
+"""`usher notify`: sends what is due; `usher notify --chat` becomes the bot of a chat."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import os
 import signal
 import sys
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Annotated, NoReturn
 
 import structlog
 import typer
 from rich.console import Console
 
-from services.notifier.console import HOW_TO_CONNECT_A_CHAT, ConsoleChannel
+from services.notifier.channels import Channel
+from services.notifier.channels.console import HOW_TO_CONNECT_A_CHAT, ConsoleChannel
+from services.notifier.daily import send_daily
 from services.notifier.sender import API_TIMEOUT_S, Sender
-from services.notifier.settings import NotifierSettings
+from services.notifier.setting_up import SettingUp
+from services.notifier.settings import TERMINAL, NotifierSettings
 from usher.client import UsherClient
 from usher.domain.errors import ConfigurationError
 from usher.observability import configure_logging
 from usher.settings import load_settings
+from usher.wire import Channel as ChannelName
 
 _BOT_CONFIG = Path(__file__).resolve().parent / "errbot" / "config.py"
 
@@ -35,23 +39,64 @@ def notify(
     data: Annotated[
         Path | None, typer.Option(envvar="USHER_DATA", help="The data directory.")
     ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Become the bot of USHER_CHAT_BACKEND.")
+    ] = False,
+    init: Annotated[
+        bool, typer.Option("--init", help="Ask where alerts go, try it, and write it to .env.")
+    ] = False,
 ) -> None:
-    """Send alerts to managers: to the chat of USHER_CHAT_BACKEND, else to this console."""
+    """Tell managers about alerts: by e-mail, webhook, MQTT, Apprise, and on this console.
+
+    Where a chat is set up, what is meant for it is sent by its bot (--chat), which runs apart.
+    """
+    if init:
+        SettingUp(Console(highlight=False), Path(".env")).run()
+        return
     settings = load_settings(NotifierSettings, api_url=api, data=data)
-    if settings.chat_backend:
+    if chat:
         _become_bot(settings)
-    _send_to_console(settings)
-
-
-def _send_to_console(settings: NotifierSettings) -> None:
     configure_logging("notifier", settings.log_level)
+    if not settings.chat_backend:
+        log.info(HOW_TO_CONNECT_A_CHAT)
+    _send(settings, settings.channels(console=ConsoleChannel(Console(highlight=False))))
+
+
+def _send(settings: NotifierSettings, channels: dict[ChannelName, Channel]) -> None:
+    """Send by each channel on its own, so that a slow one keeps no other waiting."""
     stop = _stop_on_signals()
-    channel = ConsoleChannel(Console(highlight=False))
-    log.info(HOW_TO_CONNECT_A_CHAT)
-    with UsherClient(
-        settings.api_url, settings.key(), timeout_s=API_TIMEOUT_S, ca_file=settings.ca_file
-    ) as client:
-        Sender(client, channel, settings.panel(), stop).run()
+    failures: list[Exception] = []
+
+    def send(part: dict[ChannelName, Channel]) -> None:
+        try:
+            with UsherClient(
+                settings.api_url, settings.key(), timeout_s=API_TIMEOUT_S, ca_file=settings.ca_file
+            ) as client:
+                Sender(client, part, settings.panel(), stop).run()
+        except Exception as error:  # noqa: BLE001 - raised below, in the thread that can say it
+            failures.append(error)
+            stop.set()
+
+    threads = [Thread(target=send, args=(part,)) for part in _by_channel(channels)]
+    if settings.digest_at:
+        threads.append(Thread(target=send_daily, args=(settings, channels, stop)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for channel in channels.values():
+        if close := getattr(channel, "close", None):
+            close()
+    if failures:
+        raise failures[0]
+
+
+def _by_channel(channels: dict[ChannelName, Channel]) -> list[dict[ChannelName, Channel]]:
+    """The names of each channel together."""
+    parts: dict[int, dict[ChannelName, Channel]] = {}
+    for name, channel in channels.items():
+        parts.setdefault(id(channel), {})[name] = channel
+    return list(parts.values())
 
 
 def _stop_on_signals() -> Event:
@@ -63,6 +108,8 @@ def _stop_on_signals() -> Event:
 
 def _become_bot(settings: NotifierSettings) -> NoReturn:
     """Replace this process by Errbot, in its own environment: it is GPLv3 and stays apart."""
+    if not settings.chat_backend:
+        raise ConfigurationError("no chat is set up: set USHER_CHAT_BACKEND")
     errbot = settings.bot_environment / "bin" / "errbot"
     if not errbot.exists():
         raise ConfigurationError(
@@ -84,7 +131,7 @@ def _check(settings: NotifierSettings) -> None:
         raise ConfigurationError(
             "a chat is configured and nobody to tell: set USHER_CHAT_RECIPIENTS"
         )
-    if settings.chat_backend == "Text" and not sys.stdin.isatty():
+    if settings.chat_backend == TERMINAL and not sys.stdin.isatty():
         raise ConfigurationError("the Text backend is a chat in a terminal: run it in one")
     settings.key()
     settings.chat_identity()

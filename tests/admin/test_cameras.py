@@ -199,6 +199,7 @@ async def ask_for_code(page: Page, name: str) -> Locator:
     await page.get_by_role("button", name="Connect a camera").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name").fill(name)
+    await dialog.get_by_label("Another one").check()
     await dialog.get_by_role("button", name="Make a code").click()
     await expect(dialog.get_by_role("region", name="Code")).to_have_text(
         re.compile(r"^\w{4}-\w{4}$")
@@ -209,7 +210,7 @@ async def ask_for_code(page: Page, name: str) -> Locator:
 async def run_command(command: str, directory: Path) -> str:
     """Run a command that the panel shows, as it stands there; what it prints."""
     program, *arguments = command.split()
-    assert program == "usher"
+    assert program == ".venv/bin/usher"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "usher", *arguments),
         cwd=directory,
@@ -227,7 +228,7 @@ async def test_camera_is_connected_by_running_the_command_that_is_shown(
 ) -> None:
     dialog = await ask_for_code(page, "Café, back door")
     code = await dialog.get_by_role("region", name="Code").inner_text()
-    pairing = await dialog.get_by_label("1. Run on the device", exact=True).input_value()
+    pairing = await dialog.get_by_label("1. Run there, in Usher's folder", exact=True).input_value()
     starting = await dialog.get_by_label("2. Then start it", exact=True).input_value()
     assert f"--pair {code} " in pairing
     assert "--camera-id cafe-back-door " in starting
@@ -238,13 +239,34 @@ async def test_camera_is_connected_by_running_the_command_that_is_shown(
 
     assert "Café, back door" in printed
     assert (tmp_path / "data" / "detector.key").stat().st_mode & 0o777 == 0o600
-    await expect(dialog.get_by_role("status")).to_contain_text(
-        "Café, back door has fetched its key"
-    )
+    status = dialog.get_by_role("status")
+    await expect(status.first).to_contain_text("Café, back door has fetched its key")
+    await expect(status.last).to_contain_text("Waiting for the camera")
     await expect(dialog.get_by_text(code)).to_have_count(0)
     await dialog.get_by_role("button", name="Done").click()
     await page.get_by_role("navigation").get_by_role("link", name="Devices").click()
     await expect(page.get_by_role("button", name="Revoke Café, back door")).to_be_visible()
+
+
+async def test_camera_at_ushers_own_computer_needs_no_code_and_gets_its_name(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await page.goto("/cameras")
+    await page.get_by_role("button", name="Connect a camera").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Loading bay")
+    await dialog.get_by_role("button", name="Next").click()
+    command = dialog.get_by_label("Run in a terminal, in Usher's folder", exact=True)
+    assert "detect --source 0 --camera-id loading-bay " in await command.input_value()
+    await dialog.get_by_text("Network camera").click()
+    assert "--source rtsp://USER:PASSWORD@ADDRESS/stream1 " in await command.input_value()
+    await expect(dialog.get_by_role("status")).to_contain_text("Waiting for the camera")
+
+    await tell(running_system, "loading-bay", "live")
+
+    await expect(dialog.get_by_role("status")).to_contain_text("Loading bay is there: live")
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(card(page, "Loading bay")).to_be_visible()
 
 
 async def test_another_code_is_made_when_one_has_expired(page: Page) -> None:

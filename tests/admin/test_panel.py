@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from services.notifier.messages import alert_message
+from services.notifier.messages import link_to
 from tests.admin.acting import (
     CLASSIFIED_WITHIN_MS,
     PHONE,
@@ -158,7 +158,7 @@ async def test_link_of_an_alert_leads_to_the_person(
     alert = (await asyncio.to_thread(running_system.admin.alerts)).items[0]
     assert alert.person is not None
 
-    await page.goto(alert_message(alert, panel_url=running_system.url).link)
+    await page.goto(link_to(running_system.url, alert.person))
 
     heading = page.get_by_role("heading", name=f"Stranger {alert.person.id}", level=1)
     await expect(heading).to_be_visible()

@@ -180,7 +180,7 @@ def test_up_ends_with_the_panel_and_the_first_login_once(tmp_path: Path) -> None
     assert first[-1].startswith("First login  admin / ")
     assert first[-2].startswith("Panel        http://127.0.0.1:")
     assert any("--source rtsp://" in line for line in first)
-    assert any("USHER_CHAT_BACKEND" in line for line in first)
+    assert any("usher notify --init" in line for line in first)
 
     again = _last_words(tmp_path)
     assert again[-1].startswith("Panel        http://127.0.0.1:")

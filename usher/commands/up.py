@@ -20,8 +20,8 @@ import typer
 from rich.console import Console
 
 from services.api.bootstrap import FIRST_USERNAME, InitialKey, bootstrap
-from services.notifier.console import HOW_TO_CONNECT_A_CHAT
-from services.notifier.settings import NotifierSettings
+from services.notifier.channels.console import HOW_TO_CONNECT_A_CHAT
+from services.notifier.settings import TERMINAL, NotifierSettings
 from usher.client import UsherClient
 from usher.domain.errors import ConfigurationError, UsherError
 from usher.domain.identifiers import new_key
@@ -162,37 +162,43 @@ class System:
             ready=lambda: _until_ready(url),
         )
         classifier = Process(self._program("classify", environment=database))
+        reached = {"USHER_API_URL": url}
         notifier = Process(
-            self._program(
-                "notify",
-                environment={"USHER_API_URL": url},
-                output=self._console.file.fileno(),
-            )
+            self._program("notify", environment=reached, output=self._console.file.fileno())
         )
-        return [
+        services = [
             api,
             Service("classifier", classifier, self._report),
             Service("notifier", notifier, self._report),
         ]
+        if self._settings.chat_backend and self._settings.chat_backend != TERMINAL:
+            bot = self._program("notify", "--chat", name="chat", environment=reached)
+            services.append(Service("chat", Process(bot), self._report))
+        return services
 
     def _detector_service(self, url: str, started_at: datetime) -> Service | None:
         if self._detector is None:
             return None
-        begun = ("--started-at", started_at.isoformat(), "--api", url)
-        process = Process(self._program("detect", *self._detector, *begun))
+        arguments = [*self._detector, "--api", url]
+        if "--config" not in arguments:
+            # A file's cameras have moments of their own.
+            arguments += ["--started-at", started_at.isoformat()]
+        process = Process(self._program("detect", *arguments))
         return Service("detector", process, self._report, lasting=False)
 
     def _program(
         self,
         command: str,
         *arguments: str,
+        name: str | None = None,
         environment: dict[str, str] | None = None,
         output: int | None = None,
     ) -> Program:
+        name = name or command
         return Program(
-            name=command,
+            name=name,
             arguments=("-m", "usher", command, *arguments),
-            log=self._data / "logs" / f"{command}.log",
+            log=self._data / "logs" / f"{name}.log",
             environment={"USHER_DATA": str(self._data), **(environment or {})},
             output=output,
         )

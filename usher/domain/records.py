@@ -164,7 +164,8 @@ class Person:
 
     `distinct_from` are persons whom somebody has said to be others. `class_name` is a free label
     such as `staff` or `visitor`. `valid_from` and `valid_until` bound the time in which the person
-    is expected here; the second is exclusive. `managers` are chat accounts.
+    is expected here; the second is exclusive. `managers` hear of their visits where a rule says so:
+    `CHANNEL:ADDRESS`, or an account of the chat. Until `snoozed_until` nobody does.
     """
 
     id: str
@@ -177,6 +178,7 @@ class Person:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     managers: tuple[str, ...] = ()
+    snoozed_until: datetime | None = None
 
     def is_valid_at(self, moment: datetime) -> bool:
         """Whether the person is expected at a moment."""
@@ -239,9 +241,49 @@ class Visit:
     last_at: datetime
 
 
+class DeliveryKind(StrEnum):
+    """What somebody is told of a visit."""
+
+    ALERT = "alert"
+    ESCALATION = "escalation"
+    """Nobody has answered."""
+    SETTLED = "settled"
+    """Somebody has answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message to one address: an entry of the outbox.
+
+    `id` is the same however often it is sent, so that a recipient can tell. It waits for
+    `not_before`; once due it is held by a lease or, after a failure, by a pause. `via` is by what
+    it was sent where the channel does not tell.
+    """
+
+    id: str
+    kind: DeliveryKind
+    channel: str
+    address: str
+    not_before: datetime
+    status: AlertStatus = AlertStatus.PENDING
+    attempts: int = 0
+    sent_at: datetime | None = None
+    reason: str | None = None
+    via: str | None = None
+
+    @property
+    def to(self) -> str:
+        """`CHANNEL:ADDRESS`."""
+        return f"{self.channel}:{self.address}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An intent to tell somebody about a visit: an entry of the outbox."""
+    """A visit that somebody is told of, by those rules.
+
+    `status`, `attempts`, `sent_at` and `reason` sum up its first deliveries. `answered_by` is who
+    has said who it is, or that it needs no answer.
+    """
 
     id: str
     visit_id: str
@@ -254,7 +296,11 @@ class Alert:
     attempts: int = 0
     sent_at: datetime | None = None
     reason: str | None = None
-    claim_token: str | None = None
+    rules: tuple[str, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,7 +422,8 @@ class User:
     """Somebody who signs in to the panel.
 
     `cameras` are all that they may see something of; without any they see all. `must_renew` says
-    that the password was given to them, and has to be changed before anything else.
+    that the password was given to them, and has to be changed before anything else. `accounts` are
+    theirs in the chat (`chat:ACCOUNT`).
     """
 
     id: str
@@ -386,6 +433,7 @@ class User:
     cameras: tuple[str, ...] = ()
     disabled: bool = False
     must_renew: bool = False
+    accounts: tuple[str, ...] = ()
 
     @property
     def scope(self) -> Scope:

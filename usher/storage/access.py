@@ -58,6 +58,16 @@ class Users:
             raise NotFound(f"there is no user {user_id}")
         return user_from_document(document)
 
+    async def by_account(self, account: str) -> User | None:
+        """Whose account that is; nobody's where they may not sign in."""
+        document = await self._users.find_one({"accounts": account, "disabled": False})
+        return user_from_document(document) if document else None
+
+    async def accounts(self, user_id: str) -> tuple[str, ...]:
+        """A user's accounts in the chat; none where there is no such user."""
+        document = await self._users.find_one({"_id": user_id})
+        return user_from_document(document).accounts if document else ()
+
     async def by_name(self, username: str) -> User | None:
         document = await self._users.find_one({"username": username})
         return user_from_document(document) if document else None
@@ -122,7 +132,10 @@ class Users:
         try:
             return await in_transaction(self._database, work)
         except DuplicateKeyError as error:
-            raise Conflict(f"there is a user {changes['username']!r} already") from error
+            taken = "there is a user of that name already"
+            if "accounts" in str(error.details):
+                taken = "one of these accounts is another user's"
+            raise Conflict(taken) from error
 
     async def delete(self, user_id: str) -> None:
         """Remove an account with its sessions and tokens.

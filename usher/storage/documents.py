@@ -24,6 +24,8 @@ from usher.domain.records import (
     CameraState,
     ChangeKind,
     Confidence,
+    Delivery,
+    DeliveryKind,
     Detection,
     DetectionStatus,
     Device,
@@ -77,7 +79,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - a table, one row a type
             return {"box": plain(value.box), "width": value.width, "height": value.height}
         case Embedding():
             return {"model": value.model, "vector": vector_bytes(value.vector)}
-        case FaceQuality() | CameraRates() | SpoolBooks():
+        case FaceQuality() | CameraRates() | SpoolBooks() | Delivery():
             return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         case tuple():
             return [plain(item) for item in value]
@@ -133,7 +135,7 @@ def visit_from_document(document: Document) -> Visit:
 
 
 def alert_from_document(document: Document) -> Alert:
-    return _record(Alert, document, status=AlertStatus)
+    return _record(Alert, document, status=AlertStatus, rules=tuple, deliveries=_deliveries)
 
 
 def camera_from_document(document: Document) -> Camera:
@@ -156,7 +158,7 @@ def pairing_code_from_document(document: Document) -> PairingCode:
 
 
 def user_from_document(document: Document) -> User:
-    return _record(User, document, role=Role, cameras=tuple)
+    return _record(User, document, role=Role, cameras=tuple, accounts=tuple)
 
 
 def token_from_document(document: Document) -> Token:
@@ -183,6 +185,20 @@ def _box(values: list[int]) -> Box:
 
 def _points(values: list[list[float]]) -> tuple[tuple[float, float], ...]:
     return tuple((x, y) for x, y in values)
+
+
+def _deliveries(documents: list[Document]) -> tuple[Delivery, ...]:
+    known = {item.name for item in fields(Delivery)}
+    return tuple(
+        Delivery(
+            **{
+                **{name: value for name, value in one.items() if name in known},
+                "kind": DeliveryKind(one["kind"]),
+                "status": AlertStatus(one["status"]),
+            }
+        )
+        for one in documents
+    )
 
 
 def _frame_place(document: Document) -> FramePlace:

@@ -228,7 +228,7 @@ class Identity:
         visit_ids = await self._visits.join(
             [Arrival(item.person_id, item.detections) for item in settled],
             session,
-            alert_of=strangers,
+            alert=True,
         )
         await self._change_references(settled, session)
         apart = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -9,16 +10,41 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from usher.domain.errors import ConfigurationError
 from usher.storage.access import ACCOUNTS
+from usher.storage.alert_rules import STRANGERS, rule_document
 from usher.storage.database import Collection, Database
 from usher.storage.documents import Document
 from usher.storage.leases import ASSIGN, AT_ONCE
 
-VERSION = 1
+VERSION = 2
 _NAMESPACE_EXISTS = 48
 
 Migration = Callable[[Database], Awaitable[None]]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+
+async def _with_deliveries(database: Database) -> None:
+    """Alerts know their deliveries: those that wait go to whoever the notifier names."""
+    default = {
+        "id": "$_id",
+        "kind": "alert",
+        "channel": "default",
+        "address": "",
+        "not_before": "$created_at",
+        "status": "pending",
+        "attempts": "$attempts",
+        "sent_at": None,
+        "reason": "$reason",
+        "available_at": AT_ONCE,
+        "claim_token": None,
+    }
+    waits = {"$eq": ["$status", "pending"]}
+    deliveries = {"$cond": [waits, [default], []]}
+    await database["alerts"].update_many(
+        {"deliveries": {"$exists": False}},
+        [{"$set": {"rules": [], "due": waits, "deliveries": deliveries}}],
+    )
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _with_deliveries}
 """The step to each version from the one before. A step may run twice: a crash repeats it."""
 
 COLLECTIONS = (
@@ -27,6 +53,8 @@ COLLECTIONS = (
     "faces",
     "visits",
     "alerts",
+    "alert_rules",
+    "alert_mutes",
     "cameras",
     "users",
     "sessions",
@@ -104,13 +132,32 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "alerts": [
         IndexModel([("visit_id", ASCENDING)], unique=True),
+        IndexModel([("detection_id", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("captured_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("camera_id", ASCENDING), ("captured_at", DESCENDING), ("_id", DESCENDING)]),
-        IndexModel([("person_id", ASCENDING)]),
+        IndexModel([("person_id", ASCENDING), ("captured_at", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("sent_at", ASCENDING)]),
+        IndexModel(
+            [("due", ASCENDING), ("captured_at", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"due": True},
+        ),
+        IndexModel(
+            [("deliveries.claim_token", ASCENDING)],
+            partialFilterExpression={"deliveries.claim_token": {"$type": "string"}},
+        ),
     ],
-    "users": [IndexModel([("username", ASCENDING)], unique=True)],
+    "alert_rules": [IndexModel([("created_at", ASCENDING)])],
+    "alert_mutes": [IndexModel([("until", ASCENDING)], expireAfterSeconds=0)],
+    "users": [
+        IndexModel([("username", ASCENDING)], unique=True),
+        # One account is one user's. An empty list would count as a value.
+        IndexModel(
+            [("accounts", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"accounts.0": {"$exists": True}},
+        ),
+    ],
     "sessions": [
         IndexModel([("user_id", ASCENDING)]),
         IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
@@ -181,6 +228,12 @@ async def prepare(database: Database) -> None:
         await database[name].create_indexes(indexes)
     await _ensure(database["settings"], {"_id": "gallery", "version": 0})
     await _ensure(database["settings"], {"_id": ACCOUNTS, "version": 0})
+    if await database["settings"].find_one({"_id": "alert_rules"}) is None:
+        # Once: where somebody removes the rule it stays away.
+        first = {"_id": STRANGERS.id, **rule_document(STRANGERS), "created_at": AT_ONCE}
+        await _ensure(database["alert_rules"], first)
+        await _ensure(database["settings"], {"_id": "alert_rules"})
+    await _ensure(database["settings"], {"_id": "picture_links", "key": os.urandom(32)})
     unheld = {"owner": None, "token": 0, "available_at": AT_ONCE}
     await _ensure(database["leases"], {"_id": ASSIGN, **unheld})
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pymongo import InsertOne, UpdateOne
 
 from usher.domain.identifiers import new_id
-from usher.domain.records import Alert, Detection, Visit
+from usher.domain.records import AlertStatus, Detection, Visit
+from usher.storage.alert_rules import AlertIntents, Beginning
 from usher.storage.database import Database, Session
-from usher.storage.documents import Document, milliseconds, to_document
-from usher.storage.leases import AT_ONCE
+from usher.storage.documents import Document, to_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,11 @@ class Visits:
     def __init__(self, database: Database, *, gap_s: float) -> None:
         self._visits = database["visits"]
         self._alerts = database["alerts"]
+        self._intents = AlertIntents(database)
         self._gap = timedelta(seconds=gap_s)
 
     async def join(
-        self, arrivals: Sequence[Arrival], session: Session, *, alert_of: Container[str] = ()
+        self, arrivals: Sequence[Arrival], session: Session, *, alert: bool = False
     ) -> list[str]:
         """Add detections to their persons' visits, or begin visits; the visits' ids.
 
@@ -67,17 +68,20 @@ class Visits:
         ----------
         arrivals
             In the order in which they are to join.
-        alert_of
-            The persons a visit of whom is an alert when it begins.
+        alert
+            Tell of visits that begin, as the rules say.
         """
         if not arrivals:
             return []
         stays = await self._stays(arrivals, session)
         joined = [self._join(stays[_place(arrival)], arrival) for arrival in arrivals]
         await self._write({stay.id: stay for stay in joined}, session)
-        begun = {stay.id: stay.begun_by for stay in joined if stay.begun_by is not None}
-        strange = {id_: by for id_, by in begun.items() if by.person_id in alert_of}
-        await self._intend_alerts(strange, session)
+        if alert:
+            begun = {stay.id: stay.begun_by for stay in joined if stay.begun_by is not None}
+            await self._intents.write(
+                [Beginning(id_, by.person_id, by.detections[0]) for id_, by in begun.items()],
+                session,
+            )
         return [stay.id for stay in joined]
 
     async def leave(
@@ -102,12 +106,18 @@ class Visits:
     async def remove_empty(
         self, visit_ids: Sequence[str], session: Session
     ) -> list[tuple[str, Document]]:
-        """Remove those of the visits in which nobody was seen, and their alerts; what went."""
+        """Remove those of the visits in which nobody was seen, and their alerts; what went.
+
+        An alert that somebody was told of stays: what was sent does not become unsent.
+        """
         nobody = {"_id": {"$in": list(visit_ids)}, "detections": {"$lte": 0}}
         visits = await self._visits.find(nobody, session=session).to_list()
         if not visits:
             return []
-        of_them = {"visit_id": {"$in": [visit["_id"] for visit in visits]}}
+        of_them = {
+            "visit_id": {"$in": [visit["_id"] for visit in visits]},
+            "deliveries.status": {"$ne": AlertStatus.SENT},
+        }
         alerts = await self._alerts.find(of_them, session=session).to_list()
         await self._visits.delete_many(nobody, session=session)
         await self._alerts.delete_many(of_them, session=session)
@@ -152,15 +162,6 @@ class Visits:
     async def _write(self, stays: dict[str, _Stay], session: Session) -> None:
         await self._visits.bulk_write([_written(stay) for stay in stays.values()], session=session)
 
-    async def _intend_alerts(self, begun: dict[str, Arrival], session: Session) -> None:
-        if not begun:
-            return
-        now = milliseconds(datetime.now(UTC))
-        alerts = [_alert(visit_id, arrival, now) for visit_id, arrival in begun.items()]
-        await self._alerts.insert_many(
-            [{**to_document(alert), "available_at": AT_ONCE} for alert in alerts], session=session
-        )
-
 
 def _place(arrival: Arrival) -> tuple[str, str]:
     return arrival.person_id, arrival.detections[0].camera_id
@@ -185,16 +186,3 @@ def _written(stay: _Stay) -> InsertOne[Document] | UpdateOne:
         last_at=stay.last_at,
     )
     return InsertOne({**to_document(visit), "detections": len(stay.joined)})
-
-
-def _alert(visit_id: str, arrival: Arrival, now: datetime) -> Alert:
-    detection = arrival.detections[0]
-    return Alert(
-        id=new_id(),
-        visit_id=visit_id,
-        person_id=arrival.person_id,
-        camera_id=detection.camera_id,
-        detection_id=detection.id,
-        captured_at=detection.captured_at,
-        created_at=now,
-    )

@@ -47,7 +47,7 @@ export type AttendanceFilter = {
 export type AlertFilter = { status?: T.AlertStatus };
 export type AuditFilter = { actor?: string; action?: string; from?: string; to?: string };
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 type Parameters = Record<string, string | boolean | undefined>;
 
 /** Goes with every changing request; the API hands it out with the session. */
@@ -225,6 +225,20 @@ export const getIdentityStats = () => get<T.IdentityStats>("/stats/identity");
 
 export const listAlerts = (filter: AlertFilter, cursor?: string) =>
   get<T.Page<T.Alert>>("/alerts", { ...filter, cursor });
+
+export const retryAlert = (id: string) => send<T.Alert>("POST", `/alerts/${segment(id)}/retry`);
+/** Says that somebody takes care of an alert. */
+export const answerAlert = (id: string, answer: string) =>
+  send<T.Alert>("POST", `/alerts/${segment(id)}/answer`, { answer });
+export const listAlertRules = () => get<T.Page<T.AlertRule>>("/alert-rules");
+export const createAlertRule = (rule: T.AlertRuleBody) =>
+  send<T.AlertRule>("POST", "/alert-rules", rule);
+export const replaceAlertRule = (id: string, rule: T.AlertRuleBody) =>
+  send<T.AlertRule>("PUT", `/alert-rules/${segment(id)}`, rule);
+export const removeAlertRule = (id: string) => send<void>("DELETE", `/alert-rules/${segment(id)}`);
+/** What a rule would have said of the last 24 hours. */
+export const previewAlertRule = (rule: T.AlertRuleBody) =>
+  send<T.RulePreview>("POST", "/alert-rules/preview", rule);
 
 export const listCameras = (cursor?: string) => get<T.Page<T.Camera>>("/cameras", { cursor });
 export const updateCamera = (id: string, update: T.CameraUpdate) =>

@@ -2,6 +2,7 @@
 
 import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { browserAlerts } from "../browserAlerts";
 import { isQuestion } from "../review";
 import { type AlertFilter, type DetectionFilter, openEvents, type Quality } from "./client";
 import { refetchAll, SESSION } from "./queries";
@@ -112,6 +113,7 @@ function applyEvents(source: EventSource, queryClient: QueryClient): void {
   source.addEventListener("alert", (event) => {
     const alert: Alert = JSON.parse(event.data);
     placeInLists(queryClient, "alerts", alert, hasStatus);
+    browserAlerts.show(alert);
     refetchStatsSoon();
     if (queryClient.isFetching({ queryKey: ["alerts"] })) refetchSoon();
   });

@@ -15,7 +15,7 @@ import {
 } from "@tanstack/react-query";
 import { midnight, startOfDay } from "../format";
 import * as client from "./client";
-import type { Detection, Page, PairingCode, Person, Role } from "./types";
+import type { AlertRuleBody, Detection, Page, PairingCode, Person, Role } from "./types";
 
 export const SESSION = ["session"];
 
@@ -212,6 +212,18 @@ export const useIdentityStats = () =>
 
 export const useAlerts = (filter: client.AlertFilter) =>
   usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
+
+export const useAlertRules = () => usePages(["alert-rules"], client.listAlertRules);
+
+/** What a rule would have said of the last 24 hours; null: it is not complete. */
+export const useRulePreview = (rule: AlertRuleBody | null) =>
+  useQuery({
+    queryKey: ["alert-rules", "preview", rule],
+    queryFn: () => client.previewAlertRule(rule as AlertRuleBody),
+    enabled: rule !== null,
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
 
 /** The cameras; with an interval read again while the page is visible: they go offline silently. */
 export const useCameras = (refetchInterval: number | false = false) =>

@@ -31,11 +31,13 @@ export type User = {
   username: string;
   role: Role;
   cameras?: string[];
+  /** Theirs in the chat. */
+  accounts?: string[];
   disabled?: boolean;
   must_renew?: boolean;
 };
 export type UserCreate = { username: string; role: PersonRole; cameras: string[] };
-export type UserUpdate = Partial<UserCreate> & { disabled?: boolean };
+export type UserUpdate = Partial<UserCreate> & { accounts?: string[]; disabled?: boolean };
 export type UserCreated = User & { password: string };
 
 export type TokenCreate = {
@@ -273,6 +275,57 @@ export type Alert = {
   sent_at?: string | null;
   attempts?: number;
   reason?: string | null;
+  deliveries?: Delivery[];
+  answered_at?: string | null;
+  answered_by?: string | null;
+  answer?: string | null;
+};
+
+/** One message of an alert to one address. */
+export type Delivery = {
+  id: string;
+  kind: "alert" | "escalation" | "settled";
+  /** `CHANNEL:ADDRESS`. */
+  to: string;
+  status: AlertStatus;
+  not_before: string;
+  attempts?: number;
+  sent_at?: string | null;
+  reason?: string | null;
+  /** It was printed where Usher runs, and sent nowhere. */
+  via?: "console" | null;
+};
+
+export type Subject = "stranger" | "known" | "expired";
+/** Days from 0, a Monday; "22:00". */
+export type WeeklyHours = { days?: number[]; start: string; end: string };
+export type AlertRuleBody = {
+  name: string;
+  enabled?: boolean;
+  about?: Subject[];
+  classes?: string[];
+  cameras?: string[];
+  zone?: string;
+  hours?: WeeklyHours[];
+  quiet?: WeeklyHours[];
+  cooldown_minutes?: number;
+  to?: string[];
+  escalate_after_minutes?: number | null;
+  escalate_to?: string[];
+};
+export type AlertRule = AlertRuleBody & { id: string };
+export type RulePreview = {
+  visits: number;
+  alerts: number;
+  messages: number;
+  examples: PreviewedAlert[];
+};
+export type PreviewedAlert = {
+  person: PersonBrief;
+  camera_id: string;
+  detection_id: string | null;
+  captured_at: string;
+  to: string[];
 };
 
 export type OperatingSettings = {

@@ -111,6 +111,14 @@ function actionsFor({ id, status, person }: Detection): Action[] {
       done: "No longer ignored.",
     });
   }
+  if (status === "not_a_face" || status === "unidentifiable") {
+    actions.push({
+      label: "A stranger",
+      Icon: IconUserPlus,
+      request: () => assignDetection(id, { new_person: true }),
+      done: "A stranger from now on.",
+    });
+  }
   if (status !== "not_a_face") {
     actions.push({
       label: "Not a face",

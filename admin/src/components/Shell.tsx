@@ -1,4 +1,4 @@
-import { AppShell, Burger, Group, NavLink } from "@mantine/core";
+import { Alert, AppShell, Burger, Group, NavLink } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   type Icon,
@@ -12,13 +12,14 @@ import {
   IconHistory,
   IconKey,
   IconPhotoScan,
+  IconPlugConnectedX,
   IconServer,
   IconSun,
   IconUserCog,
   IconUserQuestion,
   IconUsers,
 } from "@tabler/icons-react";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
 import type { Role, User } from "../api/types";
@@ -33,6 +34,7 @@ import { TroubleCount } from "./TroubleCount";
 
 type Section = { to: string; label: string; Icon: Icon; roles?: Role[] };
 
+const AWAY_AFTER_MS = 6_000;
 const KEEPERS: Role[] = ["admin", "manager"];
 const ADMINS: Role[] = ["admin"];
 
@@ -60,6 +62,24 @@ const COUNTS: Record<string, ReactNode> = {
   "/review": <ReviewCount />,
   "/cameras": <TroubleCount />,
 };
+
+/** What is on the screen is old by now. */
+function Unreachable({ connected }: { connected: boolean }) {
+  const [away, setAway] = useState(false);
+
+  useEffect(() => {
+    if (connected) return setAway(false);
+    const timer = window.setTimeout(() => setAway(true), AWAY_AFTER_MS);
+    return () => window.clearTimeout(timer);
+  }, [connected]);
+
+  if (!away) return null;
+  return (
+    <Alert color="red" mb="md" icon={<IconPlugConnectedX aria-hidden />} title="No connection">
+      Usher does not answer. What you see may be old. It is asked again every few seconds.
+    </Alert>
+  );
+}
 
 /** The frame around every page of somebody who is signed in. */
 export function Shell({ user }: { user: User }) {
@@ -130,6 +150,7 @@ export function Shell({ user }: { user: User }) {
       </AppShell.Navbar>
 
       <AppShell.Main id="content" tabIndex={-1} maw={1680}>
+        <Unreachable connected={connected} />
         <ErrorBoundary key={pathname}>
           <Outlet />
         </ErrorBoundary>

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Switch, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Switch, TagsInput, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { createUser, removeUser, resetPassword, updateUser } from "../api/client";
 import { useChange } from "../api/queries";
@@ -22,6 +22,7 @@ export function UserForm({
     role: (user?.role ?? "viewer") as PersonRole,
     cameras: user?.cameras ?? [],
   });
+  const [accounts, setAccounts] = useState(user?.accounts ?? []);
   const [asking, setAsking] = useState<"remove" | "reset">();
   const adding = useChange<UserCreated>();
   const change = useChange();
@@ -33,7 +34,7 @@ export function UserForm({
     const scoped = access.role === "admin" ? { ...access, cameras: [] } : access;
     if (!user) return adding.run(() => createUser({ username, ...scoped }), onPassword);
     const disabled = form.get("enabled") === null;
-    change.run(() => updateUser(user.id, { username, ...scoped, disabled }), onDone);
+    change.run(() => updateUser(user.id, { username, ...scoped, accounts, disabled }), onDone);
   }
 
   return (
@@ -51,6 +52,16 @@ export function UserForm({
           data-autofocus
         />
         <ScopeFields access={access} onChange={setAccess} whole={["admin"]} />
+        {user && (
+          <TagsInput
+            label="Accounts in the chat"
+            description="What they say there with these, they do as this user. One at a time, as the chat writes them: @ann."
+            value={accounts}
+            onChange={setAccounts}
+            maxTags={20}
+            acceptValueOnBlur
+          />
+        )}
         {user && (
           <Switch
             name="enabled"

@@ -2,6 +2,7 @@ import { Button, Group, SegmentedControl, Stack, TextInput } from "@mantine/core
 import { useDebouncedValue } from "@mantine/hooks";
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { Person, PersonKind } from "../api/types";
+import { NamesakeQuestion, useNamesake } from "./Namesake";
 import { PersonList } from "./PersonList";
 
 /** Asks who somebody is: a new name, or a person whom Usher has already. */
@@ -25,9 +26,16 @@ export function WhoForm({
   const [kind, setKind] = useState<PersonKind>("known");
   const [q] = useDebouncedValue(text.trim(), 200);
 
-  function submit(event: FormEvent) {
+  const [namesake, setNamesake] = useState<Person>();
+  const findNamesake = useNamesake();
+
+  async function submit(event: FormEvent) {
     event.preventDefault();
-    if (text.trim()) onName(text.trim());
+    const name = text.trim();
+    if (!name) return;
+    const found = await findNamesake(name);
+    if (found && found.id !== exclude) setNamesake(found);
+    else onName(name);
   }
 
   return (
@@ -41,13 +49,24 @@ export function WhoForm({
             maxLength={120}
             data-autofocus={focusName || undefined}
             value={text}
-            onChange={(event) => setText(event.currentTarget.value)}
+            onChange={(event) => {
+              setText(event.currentTarget.value);
+              setNamesake(undefined);
+            }}
           />
           <Button type="submit" loading={pending} disabled={!text.trim()}>
             Save name
           </Button>
         </Group>
       </form>
+      {namesake && (
+        <NamesakeQuestion
+          namesake={namesake}
+          pending={pending}
+          onSame={() => onPick(namesake)}
+          onOther={() => onName(text.trim())}
+        />
+      )}
       {children}
       <SegmentedControl
         size="xs"

@@ -1,16 +1,29 @@
-import { Badge, SegmentedControl, Skeleton, Stack, Text } from "@mantine/core";
-import { IconBell } from "@tabler/icons-react";
+import {
+  Badge,
+  Button,
+  Code,
+  Group,
+  Alert as Notice,
+  SegmentedControl,
+  Skeleton,
+  Stack,
+  Text,
+} from "@mantine/core";
+import { IconBell, IconBellOff } from "@tabler/icons-react";
 import { Link, useSearchParams } from "react-router";
-import { detectionImage } from "../api/client";
-import { useAlerts } from "../api/queries";
+import { addressWords, deliveryWords } from "../alertWords";
+import { answerAlert, detectionImage, retryAlert } from "../api/client";
+import { useAlerts, useChange } from "../api/queries";
 import type { Alert, AlertStatus } from "../api/types";
+import { BrowserAlerts } from "../components/BrowserAlerts";
 import { useDetectionLink } from "../components/DetectionDrawer";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
+import { ForManagers } from "../components/ForRoles";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
-import { count } from "../format";
+import { count, fullTime, listed } from "../format";
 import { personName } from "../outcome";
 import styles from "./AlertsPage.module.css";
 
@@ -29,6 +42,12 @@ export function AlertsPage() {
   return (
     <>
       <PageHeader title="Alerts">
+        <BrowserAlerts />
+        <ForManagers>
+          <Button component={Link} to="/alerts/rules" variant="default">
+            Rules
+          </Button>
+        </ForManagers>
         <SegmentedControl
           aria-label="Status"
           value={status ?? ""}
@@ -61,15 +80,34 @@ function AlertList({ status }: { status: AlertStatus | undefined }) {
   }
   return (
     <>
+      {alerts.data.every(wentNowhere) && <Nowhere />}
       <ul className={styles.list} aria-label="Alerts">
         {alerts.data.map((alert) => (
           <li key={alert.id}>
             <AlertRow alert={alert} />
+            <ForManagers>
+              <Answers alert={alert} />
+            </ForManagers>
           </li>
         ))}
       </ul>
       <LoadMore list={alerts} label="Load older" />
     </>
+  );
+}
+
+function wentNowhere({ deliveries = [] }: Alert): boolean {
+  const sent = deliveries.filter(({ status }) => status === "sent");
+  return sent.length > 0 && sent.every(({ via }) => via === "console");
+}
+
+/** "Sent" would be half the truth. */
+function Nowhere() {
+  return (
+    <Notice color="orange" mb="md" icon={<IconBellOff aria-hidden />} title="Nobody is told yet">
+      Alerts are only printed where Usher runs. There, <Code>usher notify --init</Code> sets up a
+      chat, e-mail or another way, and tries it.
+    </Notice>
   );
 }
 
@@ -92,6 +130,7 @@ function AlertRow({ alert }: { alert: Alert }) {
         <Text fz="sm" c="dimmed">
           {alert.camera.name} · <TimeAgo at={alert.captured_at} />
         </Text>
+        <Told alert={alert} />
         {alert.reason && alert.status !== "sent" && (
           <Text fz="sm" c="red">
             {alert.reason}
@@ -111,5 +150,64 @@ function AlertRow({ alert }: { alert: Alert }) {
         </Text>
       </div>
     </Link>
+  );
+}
+
+/** Whom it went to, who is still to hear of it, and what was answered. */
+function Told({ alert }: { alert: Alert }) {
+  const deliveries = (alert.deliveries ?? []).filter(({ kind }) => kind !== "settled");
+  const told = deliveries.filter(({ status }) => status === "sent");
+  const later = deliveries.filter(
+    ({ status, not_before }) => status === "pending" && Date.parse(not_before) > Date.now(),
+  );
+  return (
+    <>
+      {told.length > 0 && (
+        <Text fz="xs" c="dimmed">
+          Told: {listed([...new Set(told.map(deliveryWords))])}
+        </Text>
+      )}
+      {later.map(({ id, to, kind, not_before }) => (
+        <Text key={id} fz="xs" c="dimmed">
+          {addressWords(to)} {kind === "escalation" ? "without an answer" : "after quiet hours"}:{" "}
+          {fullTime(not_before)}
+        </Text>
+      ))}
+      {alert.answered_by && (
+        <Text fz="sm">
+          {alert.answered_by}: {alert.answer}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function Answers({ alert }: { alert: Alert }) {
+  const change = useChange();
+  const open = !alert.answered_at && alert.person?.kind === "unknown";
+  if (!open && alert.status !== "failed") return null;
+  return (
+    <Group gap="xs" className={styles.answers}>
+      {alert.status === "failed" && (
+        <Button
+          size="compact-sm"
+          variant="light"
+          loading={change.isPending}
+          onClick={() => change.run(() => retryAlert(alert.id))}
+        >
+          Send again
+        </Button>
+      )}
+      {open && (
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          loading={change.isPending}
+          onClick={() => change.run(() => answerAlert(alert.id, "is taken care of"))}
+        >
+          I take care of it
+        </Button>
+      )}
+    </Group>
   );
 }

@@ -16,12 +16,13 @@ import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { createPerson, type PersonFilter } from "../api/client";
 import { useChange, useClasses, usePersons } from "../api/queries";
-import type { Person, PersonKind } from "../api/types";
+import type { Person, PersonCreate, PersonKind } from "../api/types";
 import { CardGrid } from "../components/CardGrid";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { ForManagers } from "../components/ForRoles";
 import { LoadMore } from "../components/LoadMore";
+import { NamesakeQuestion, useNamesake } from "../components/Namesake";
 import { PageHeader } from "../components/PageHeader";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
@@ -225,10 +226,19 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
   const navigate = useNavigate();
   const change = useChange<Person>();
 
-  function submit(event: FormEvent<HTMLFormElement>) {
+  const [asked, setAsked] = useState<{ namesake: Person; person: PersonCreate }>();
+  const findNamesake = useNamesake();
+
+  async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const person = { name: String(form.get("name")), notes: String(form.get("notes")) };
+    const namesake = await findNamesake(person.name.trim());
+    if (namesake) setAsked({ namesake, person });
+    else add(person);
+  }
+
+  function add(person: PersonCreate) {
     change.run(
       () => createPerson(person),
       ({ id }) => navigate(`/people/${id}`),
@@ -248,6 +258,15 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
             autosize
             minRows={2}
           />
+          {asked && (
+            <NamesakeQuestion
+              namesake={asked.namesake}
+              pending={change.isPending}
+              same="Open them"
+              onSame={() => navigate(`/people/${asked.namesake.id}`)}
+              onOther={() => add(asked.person)}
+            />
+          )}
           <Text fz="sm" c="dimmed">
             Photographs come next.
           </Text>

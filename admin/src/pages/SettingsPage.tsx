@@ -1,5 +1,6 @@
-import { Button, Code, Radio, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Button, Code, Radio, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useState } from "react";
+import { Link } from "react-router";
 import { updateSettings } from "../api/client";
 import { useChange, useIdentityStats, useMay, useSettings } from "../api/queries";
 import type { OperatingSettings } from "../api/types";
@@ -35,8 +36,12 @@ export function SettingsPage() {
           <section>
             <Title order={2}>Where alerts go</Title>
             <Text>
-              To the managers' chat, by the notifier: <Code>usher notify</Code> with the backend of
-              your chat. Which manager hears of which camera is set on the camera.
+              Who is told about whom, where and when, is said by the{" "}
+              <Anchor component={Link} to="/alerts/rules" inherit>
+                rules of alerts
+              </Anchor>
+              ; which managers a camera has, under Cameras. The ways there (a chat, e-mail, MQTT,
+              webhooks) are set up where Usher runs: <Code>usher notify --init</Code>.
             </Text>
           </section>
         </Stack>

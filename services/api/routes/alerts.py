@@ -1,15 +1,36 @@
-"""Alerts, and the outbox that the notifier sends them from."""
+"""Alerts, what was answered to them, and the outbox that the notifier sends them from."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+from time import monotonic
+from typing import Annotated
 
-from services.api.dependencies import SENDERS, Api, Cursor, Limit, Reader
-from services.api.views import alert_views
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.api.dependencies import MANAGERS, SENDERS, Api, Cursor, Limit, Principal, Reader
+from services.api.picture_links import PictureLinks
+from services.api.routes.detections import picture
+from services.api.scoping import check_camera
+from services.api.state import State
+from services.api.views import alert_views, delivery_view
 from usher import wire
-from usher.domain.records import AlertStatus
+from usher.domain.alerting import qualified
+from usher.domain.errors import PermissionDenied
+from usher.domain.records import Alert, AlertStatus, Role
+from usher.storage.alert_rules import AlertRules
+from usher.storage.alerts import Batch
+from usher.storage.changes import Change
+from usher.wire import utc_now
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
+
+_LOOK_EVERY_S = 1.0
+
+Answerer = Annotated[Principal, Depends(MANAGERS)]
 
 
 @router.get("")
@@ -27,25 +48,122 @@ async def page(
     return wire.Page(items=await alert_views(state, found), next_cursor=following)
 
 
-@router.post("/claim", dependencies=[Depends(SENDERS)])
-async def claim(body: wire.AlertClaim, state: Api) -> wire.Page[wire.ClaimedAlert]:
-    """Take due alerts, oldest first. Who does not settle them in time loses them to others."""
-    claimed = await state.alerts.claim(limit=body.limit, lease_s=body.lease_s)
-    views = await alert_views(state, claimed)
-    return wire.Page(
+@router.post("/{alert_id}/answer")
+async def answer(
+    alert_id: str, body: wire.AlertAnswer, principal: Answerer, state: Api
+) -> wire.Alert:
+    """Say that an alert is taken care of: it goes to nobody else, and who heard of it is told.
+
+    Naming, merging or ignoring the person answers it by itself.
+    """
+    await _own(state, alert_id, principal)
+    await state.alerts.answer({"_id": alert_id}, by=principal.id, answer=body.answer)
+    await state.audit.add(principal.id, "alert.answer", alert_id, now=utc_now())
+    return await _one(state, await state.alerts.get(alert_id))
+
+
+@router.post("/{alert_id}/retry")
+async def retry(alert_id: str, principal: Answerer, state: Api) -> wire.Alert:
+    """Send again what has failed for good."""
+    await _own(state, alert_id, principal)
+    alert = await state.alerts.retry(alert_id)
+    await state.audit.add(principal.id, "alert.retry", alert_id, now=utc_now())
+    return await _one(state, alert)
+
+
+@router.post("/mute", status_code=204)
+async def mute(body: wire.MuteRequest, principal: Answerer, state: Api) -> None:
+    """Tell an address of nothing for a while."""
+    to = qualified(body.to)
+    if principal.role is not Role.ADMIN and to not in await state.users.accounts(principal.id):
+        raise PermissionDenied("one mutes one's own accounts; an admin mutes others'")
+    until = utc_now() + timedelta(minutes=body.minutes)
+    await AlertRules(state.database).mute(to, until)
+    await state.audit.add(principal.id, "alert.mute", to, now=utc_now())
+
+
+@router.get("/pictures/{detection_id}", response_class=Response)
+async def linked_picture(
+    detection_id: str,
+    until: Annotated[int, Query(ge=0, le=2**53)],
+    key: Annotated[str, Query(max_length=64)],
+    request: Request,
+    state: Api,
+) -> Response:
+    """A face that a message has a link to, JPEG. The link opens without signing in, for a day."""
+    links = await PictureLinks.of(state.database)
+    links.check(detection_id, until, key, utc_now())
+    return await picture(await state.detections.crop_of(detection_id), request, state)
+
+
+# ---- The outbox ----------------------------------------------------------------------------------
+
+
+@router.post("/deliveries/claim", dependencies=[Depends(SENDERS)])
+async def claim(body: wire.DeliveryClaim, state: Api) -> wire.ClaimedDeliveries:
+    """Take what is due for one address. Who does not settle it in time loses it to others."""
+    batch = await _claimed(body, state)
+    views = await alert_views(state, [alert for alert, _ in batch.items])
+    links = await PictureLinks.of(state.database)
+    return wire.ClaimedDeliveries(
+        claim_token=batch.token,
         items=[
-            wire.ClaimedAlert(**view.model_dump(), claim_token=alert.claim_token or "")
-            for view, alert in zip(views, claimed, strict=True)
-        ]
+            wire.ClaimedDelivery(
+                alert=view,
+                delivery=delivery_view(delivery),
+                picture_path=links.path(alert.detection_id, utc_now()),
+            )
+            for view, (alert, delivery) in zip(views, batch.items, strict=True)
+        ],
     )
 
 
-@router.post("/{alert_id}/settle", dependencies=[Depends(SENDERS)])
-async def settle(alert_id: str, body: wire.AlertSettlement, state: Api) -> wire.Alert:
-    """Say how sending went. With an error the alert is tried again after a pause."""
-    if body.error is None:
-        settled = await state.alerts.settle_sent(alert_id, body.claim_token)
-    else:
-        settled = await state.alerts.settle_error(alert_id, body.claim_token, reason=body.error)
-    (view,) = await alert_views(state, [settled])
+@router.post("/deliveries/settle", dependencies=[Depends(SENDERS)])
+async def settle(body: wire.DeliverySettlement, state: Api) -> wire.Page[wire.Alert]:
+    """Say how sending went; the alerts that it was of."""
+    alerts = await state.alerts.settle(
+        body.claim_token, error=body.error, delivery_ids=body.delivery_ids, via=body.via
+    )
+    return wire.Page(items=await alert_views(state, alerts))
+
+
+async def _claimed(body: wire.DeliveryClaim, state: State) -> Batch:
+    """What is due now, or within the time that the sender waits."""
+
+    async def claim() -> Batch:
+        return await state.alerts.claim(
+            body.channels, skip=body.skip, limit=body.limit, lease_s=body.lease_s
+        )
+
+    until = monotonic() + body.wait_s
+    async with aclosing(state.hub.listen()) as changes:
+        following = asyncio.ensure_future(_next_alert(changes))
+        try:
+            while not (batch := await claim()).items and (left_s := until - monotonic()) > 0:
+                # What waits for its time is no change: it is looked for now and then.
+                await asyncio.wait({following}, timeout=min(left_s, _LOOK_EVERY_S))
+                if following.done():
+                    if not following.result():
+                        break
+                    following = asyncio.ensure_future(_next_alert(changes))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    return batch
+
+
+async def _next_alert(changes: AsyncIterator[Change]) -> bool:
+    """Whether an alert changes before the stream ends."""
+    async for change in changes:
+        if change.collection == "alerts":
+            return True
+    return False
+
+
+async def _own(state: State, alert_id: str, principal: Principal) -> None:
+    check_camera((await state.alerts.get(alert_id)).camera_id, principal)
+
+
+async def _one(state: State, alert: Alert) -> wire.Alert:
+    (view,) = await alert_views(state, [alert])
     return view

@@ -139,7 +139,18 @@ async def assign(
             detection_id, assignment.person_id, actor=principal.id
         )
     await state.audit.add(principal.id, "detection.assign", detection_id, now=utc_now())
-    return await one_detection_view(state, corrected)
+    view = await one_detection_view(state, corrected)
+    words = _answer(assignment, view.person)
+    if words:
+        await state.alerts.answer({"detection_id": detection_id}, by=principal.id, answer=words)
+    return view
+
+
+def _answer(assignment: wire.Assignment, person: wire.PersonBrief | None) -> str | None:
+    """What a correction says to an alert that shows the detection; None: nothing."""
+    if assignment.not_a_face:
+        return "is no face"
+    return f"is {person.name}" if person and person.name else None
 
 
 @router.post("/{detection_id}/reject")

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.api.dependencies import (
-    ANSWERERS,
     READERS,
     Api,
     Cursor,
@@ -48,7 +47,7 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 
 _CROP_MARGIN = 0.5
 _BINARY = {"type": "string", "format": "binary"}
-_MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until"})
+_MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until", "snoozed_until"})
 """What null takes away from a person."""
 _TEXT = r"^[^\x00]*$"
 
@@ -120,17 +119,20 @@ async def one(person_id: str, principal: Reader, state: Api) -> wire.Person:
 async def update(
     person_id: str,
     body: wire.PersonUpdate,
-    principal: Annotated[Principal, Depends(ANSWERERS)],
+    principal: Manager,
     state: Api,
 ) -> wire.Person:
     """Rename, ignore, annotate, classify. Naming a stranger makes them known."""
-    changes = _changes(body, await state.people.get(person_id))
+    before = await state.people.get(person_id)
+    changes = _changes(body, before)
     await check_seen(state, [person_id], principal)
     if not changes:
         return await one(person_id, principal, state)
     person = await state.registry.update_person(person_id, changes, actor=principal.id)
     action = f"person.update:{','.join(sorted(changes))}"
     await state.audit.add(principal.id, action, person_id, now=utc_now())
+    if before.kind is PersonKind.UNKNOWN and (words := _answer(person, changes)):
+        await state.alerts.answer({"person_id": person_id}, by=principal.id, answer=words)
     return await one_person_view(state, person, principal.scope)
 
 
@@ -162,7 +164,10 @@ async def merge(
     """Fold other persons into this one: their faces, detections, visits and alerts."""
     await check_own(state, body.person_ids, principal)
     await check_seen(state, [person_id], principal)
+    answered = await state.alerts.unanswered(body.person_ids)
     person = await state.corrections.merge(person_id, body.person_ids, actor=principal.id)
+    words = f"is {person.name or person.id}"
+    await state.alerts.answer({"_id": {"$in": answered}}, by=principal.id, answer=words)
     for other in body.person_ids:
         await state.audit.add(principal.id, f"person.merge:{other}", person_id, now=utc_now())
     return await one_person_view(state, person, principal.scope)
@@ -303,6 +308,17 @@ async def face_image(
     """The picture of a face, JPEG; with `size` made small, for lists."""
     face = await state.people.face(person_id, face_id, principal.scope)
     return await picture(face.crop, request, state, size)
+
+
+def _answer(person: Person, changes: Mapping[str, Any]) -> str | None:
+    """What a change says to the alerts about somebody who was a stranger; None: nothing."""
+    match person:
+        case Person(kind=PersonKind.KNOWN):
+            return f"is {person.name}"
+        case Person(kind=PersonKind.IGNORED):
+            return "is ignored"
+        case _:
+            return "is snoozed" if changes.get("snoozed_until") else None
 
 
 def _once(principal: Principal, operation: str, key: str | None, content: bytes) -> Once | None:

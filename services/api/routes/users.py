@@ -10,6 +10,7 @@ from services.api.dependencies import ACCOUNT_KEEPERS, Api, Principal
 from services.api.passwords import hash_password, new_password
 from services.api.views import user_view
 from usher import wire
+from usher.domain.alerting import qualified
 from usher.domain.errors import InvalidInput
 from usher.domain.identifiers import new_id
 from usher.domain.records import Role, User
@@ -84,8 +85,13 @@ def _changes(body: wire.UserUpdate, user: User) -> dict[str, Any]:
         given["cameras"] = _scope(body.cameras, role)
     elif role is Role.ADMIN:
         given["cameras"] = ()
+    if body.accounts is not None:
+        given["accounts"] = tuple(sorted({qualified(account) for account in body.accounts}))
     changed = {name: value for name, value in given.items() if getattr(user, name) != value}
-    return {name: list(value) if name == "cameras" else value for name, value in changed.items()}
+    return {
+        name: list(value) if name in ("cameras", "accounts") else value
+        for name, value in changed.items()
+    }
 
 
 def _scope(cameras: list[str], role: Role) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from services.api.dependencies import SIGNED_IN, Api, Cursor, Limit, Principal
+from services.api.dependencies import Api, Cursor, Limit, Reader
 from services.api.views import camera_set, visit_views
 from usher import wire
 from usher.storage.stays import StayFilter
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/visits", tags=["visits"])
 
 @router.get("")
 async def page(
-    principal: Annotated[Principal, Depends(SIGNED_IN)],
+    principal: Reader,
     state: Api,
     camera_id: str | None = None,
     person_id: str | None = None,

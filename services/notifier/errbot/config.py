@@ -30,7 +30,10 @@ BACKEND = {"slack": "SlackV3"}.get(
 BOT_IDENTITY = _settings.chat_identity()
 BOT_ADMINS = _settings.chat_recipients
 BOT_ADMINS_NOTIFICATIONS = ()
-CHATROOM_PRESENCE = ()
+# Slack invites the bot; elsewhere it goes to the rooms that alerts go to by itself.
+CHATROOM_PRESENCE = tuple(
+    room for room in _settings.chat_recipients if room.startswith("#") and BACKEND != "SlackV3"
+)
 
 # What the bot is made of: nothing that installs, downloads or restarts at a chat's request.
 BOT_DATA_DIR = str(_directory)

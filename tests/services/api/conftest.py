@@ -23,10 +23,12 @@ from services.api.app import create_app
 from services.api.passwords import hash_password
 from services.api.state import State
 from usher.domain.identifiers import new_id
-from usher.domain.records import Alert, Device, Role, User
+from usher.domain.records import Alert, Delivery, DeliveryKind, Device, Role, User
 from usher.settings import Settings
+from usher.storage.alert_rules import STRANGERS, AlertRules
+from usher.storage.alerts import alert_document
 from usher.storage.database import Database, connected
-from usher.storage.documents import milliseconds, to_document
+from usher.storage.documents import milliseconds
 from usher.storage.schema import prepare
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.wire import API_PREFIX, CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE
@@ -97,14 +99,25 @@ class Api:
         return str(response.json()["person"]["id"])
 
     async def alert(self, person_id: str, **changes: Any) -> str:
-        """The id of an alert that is due, as the classifier writes it."""
-        detection_id, visit_id = new_id(), new_id()
-        fields = {"camera_id": "door", "captured_at": NOON, "created_at": NOON, **changes}
-        alert = Alert(
-            id=new_id(), visit_id=visit_id, person_id=person_id, detection_id=detection_id, **fields
+        """The id of an alert that is due for the chat, as the classifier writes it."""
+        visit_id = new_id()
+        delivery = Delivery(
+            id=new_id(),
+            kind=DeliveryKind.ALERT,
+            channel="chat",
+            address="@ann",
+            not_before=NOON,
         )
-        due = {"available_at": datetime.now(UTC) - timedelta(seconds=1)}
-        await self.database["alerts"].insert_one({**to_document(alert), **due})
+        fields = {
+            "camera_id": "door",
+            "detection_id": new_id(),
+            "captured_at": NOON,
+            "created_at": NOON,
+            "deliveries": (delivery,),
+            **changes,
+        }
+        alert = Alert(id=new_id(), visit_id=visit_id, person_id=person_id, **fields)
+        await self.database["alerts"].insert_one(alert_document(alert))
         return alert.id
 
     def crop_files(self) -> list[Path]:
@@ -187,6 +200,7 @@ async def database(_prepared: Database) -> AsyncIterator[Database]:
     kept = {"settings", "leases"}
     names = [name for name in await _prepared.list_collection_names() if name not in kept]
     await asyncio.gather(*(_prepared[name].delete_many({}) for name in names))
+    await AlertRules(_prepared).save(STRANGERS)
     await _prepared["settings"].delete_one({"_id": "operating"})
     # Without an account of what changed: whoever holds people in memory reads them all anew.
     await _prepared["settings"].update_one({"_id": "gallery"}, {"$inc": {"version": 1}})

@@ -20,7 +20,7 @@ from .conftest import MACHINES, PEOPLE, Api, check_problem, send_photo, upload
 
 Route = tuple[str, str]
 
-OPEN = {("POST", "/session"), ("POST", "/pair")}
+OPEN = {("POST", "/session"), ("POST", "/pair"), ("GET", "/alerts/pictures/{detection_id}")}
 """Whoever comes here has no session and no key yet; guessing is throttled."""
 PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 
@@ -38,7 +38,7 @@ MAY = {
     "GET /persons": "admin manager viewer notifier",
     "POST /persons": "admin manager",
     "GET /persons/{person_id}": "admin manager viewer notifier",
-    "PATCH /persons/{person_id}": "admin manager notifier",
+    "PATCH /persons/{person_id}": "admin manager",
     "DELETE /persons/{person_id}": "admin manager",
     "POST /persons/{person_id}/merge": "admin manager",
     "POST /persons/{person_id}/split": "admin manager",
@@ -52,14 +52,22 @@ MAY = {
     "POST /identify": "admin manager",
     "POST /search": "admin manager",
     "POST /verify": "admin manager",
-    "GET /visits": "admin manager viewer",
+    "GET /visits": "admin manager viewer notifier",
     "GET /attendance": "admin manager viewer",
     "GET /persons/classes": "admin manager viewer notifier",
     "GET /persons/{person_id}/export": "admin manager",
     "GET /persons/{person_id}/visits": "admin manager viewer notifier",
     "GET /alerts": "admin manager viewer notifier",
-    "POST /alerts/claim": "notifier",
-    "POST /alerts/{alert_id}/settle": "notifier",
+    "POST /alerts/{alert_id}/answer": "admin manager",
+    "POST /alerts/{alert_id}/retry": "admin manager",
+    "POST /alerts/mute": "admin manager",
+    "POST /alerts/deliveries/claim": "notifier",
+    "POST /alerts/deliveries/settle": "notifier",
+    "GET /alert-rules": "admin manager",
+    "POST /alert-rules": "admin",
+    "PUT /alert-rules/{rule_id}": "admin",
+    "DELETE /alert-rules/{rule_id}": "admin",
+    "POST /alert-rules/preview": "admin",
     "GET /cameras": "admin manager viewer notifier",
     "PATCH /cameras/{camera_id}": "admin manager",
     "DELETE /cameras/{camera_id}": "admin manager",
@@ -266,7 +274,7 @@ async def test_responses_hold_no_vector_and_no_distance(
     responses = [
         uploaded,
         await send_photo(api.manager, "/identify", photo),
-        await api.notifier.post("/alerts/claim", json={}),
+        await api.notifier.post("/alerts/deliveries/claim", json={"channels": ["chat"]}),
         await api.viewer.get(f"/persons/{enrolled}/faces"),
         *[
             await api.admin.get(path)

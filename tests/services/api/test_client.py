@@ -65,7 +65,7 @@ def arguments(method: Any) -> Iterator[tuple[str, Any]]:
 def example(kind: type) -> Any:
     if issubclass(kind, BaseModel):
         return kind.model_validate(EXAMPLES[kind.__name__])
-    return {str: "none", bytes: b"none", date: date(2026, 11, 22)}[kind]
+    return {str: "none", bytes: b"none", int: 0, date: date(2026, 11, 22)}[kind]
 
 
 def methods() -> list[str]:

@@ -18,7 +18,7 @@ from usher.wire import API_PREFIX
 
 from .conftest import Api
 
-OPEN = {("post", "/session"), ("post", "/pair")}
+OPEN = {("post", "/session"), ("post", "/pair"), ("get", "/alerts/pictures/{detection_id}")}
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ EVERYBODYS = {
     "GET /identity/changes": "names persons, whom everybody sees, and no camera and no picture",
     "GET /stats/identity": "is of all known people; what waits for an answer is of one's cameras",
     "GET /settings": "is of the whole system, and says nothing of anybody",
+    "GET /alert-rules": "are of the whole system, and name cameras and addresses, no persons",
+    "POST /alerts/mute": "is of one's own account",
     "GET /devices": "keys are of devices, which may have cameras of all kinds",
     "GET /session": "is of oneself",
     "GET /tokens": "are one's own",
@@ -77,6 +79,8 @@ CHANGES: Mapping[str, dict[str, Any] | None] = {
     "POST /persons/{person_id}/videos": None,
     "DELETE /persons/{person_id}/faces/{face_id}": None,
     "POST /identity/undo": {"change_id": "{change_id}"},
+    "POST /alerts/{alert_id}/answer": {"answer": "is Eve"},
+    "POST /alerts/{alert_id}/retry": None,
     "PATCH /cameras/{camera_id}": {"name": "Eve's"},
     "DELETE /cameras/{camera_id}": None,
 }

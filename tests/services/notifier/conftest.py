@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,19 +14,29 @@ from typing import Any, TypeVar
 import httpx2
 import pytest
 
+from services.notifier.messages import Message, alert_message
 from usher.client import UsherClient
-from usher.domain.records import UNFINISHED, AlertStatus, PersonKind
-from usher.wire import Alert, Camera, ClaimedAlert, Detection, PersonBrief
+from usher.domain.records import UNFINISHED, AlertStatus, DeliveryKind, PersonKind
+from usher.wire import (
+    Alert,
+    Camera,
+    ClaimedDeliveries,
+    ClaimedDelivery,
+    Delivery,
+    Detection,
+    PersonBrief,
+)
 
 # Runs in the bot's own environment: see test_errbot.py.
 collect_ignore = ["errbot_suite"]
 
+BOT_PYTHON = Path(__file__).resolve().parents[3] / ".venv-bot" / "bin" / "python"
 JPEG = b"\xff\xd8 a face \xff\xd9"
 _CLASSIFIED_WITHIN_S = 60.0
 Found = TypeVar("Found")
 
 
-def an_alert(**changes: Any) -> ClaimedAlert:
+def an_alert(**changes: Any) -> Alert:
     """An alert about a stranger at the front door."""
     moment = datetime(2026, 11, 22, 13, 3, 12, tzinfo=UTC)
     fields: dict[str, Any] = {
@@ -38,9 +49,36 @@ def an_alert(**changes: Any) -> ClaimedAlert:
         "captured_at": moment,
         "created_at": moment,
         "attempts": 1,
-        "claim_token": "t1",
     }
-    return ClaimedAlert(**{**fields, **changes})
+    return Alert(**{**fields, **changes})
+
+
+def claimed(
+    to: str = "chat:@ann", kind: DeliveryKind = DeliveryKind.ALERT, **changes: Any
+) -> ClaimedDelivery:
+    """A delivery of such an alert; its id is `a1-d`."""
+    alert = an_alert(**changes)
+    delivery = Delivery(
+        id=f"{alert.id}-d",
+        kind=kind,
+        to=to,
+        status=AlertStatus.PENDING,
+        not_before=alert.created_at,
+        attempts=1,
+    )
+    path = f"/api/v1/alerts/pictures/{alert.detection_id}?until=1&key=k"
+    return ClaimedDelivery(alert=alert, delivery=delivery, picture_path=path)
+
+
+def batch(*items: ClaimedDelivery, claim: str = "t1") -> httpx2.Response:
+    """What the API answers to a claim."""
+    body = ClaimedDeliveries(claim_token=claim, items=list(items))
+    return httpx2.Response(200, json=body.model_dump(mode="json"))
+
+
+def a_message(**changes: Any) -> Message:
+    """That alert in words, with its picture."""
+    return alert_message(claimed(**changes), panel_url="http://usher.test", picture=JPEG)
 
 
 def problem(status: int, code: str, detail: str = "why") -> httpx2.Response:
@@ -84,6 +122,17 @@ class Seam:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+@pytest.fixture(scope="session")
+def bot_python() -> Path:
+    """The Python of the bot's environment."""
+    if not BOT_PYTHON.exists():
+        missing = "the bot's environment is missing: run `make bot`"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return BOT_PYTHON
 
 
 @pytest.fixture(scope="session")

@@ -3,23 +3,29 @@ from __future__ import annotations
 import pytest
 
 from services.notifier.channels import DeliveryFailed
-from services.notifier.chat import ChatChannel
-from services.notifier.messages import AlertMessage, alert_message
+from services.notifier.channels.chat import ChatChannel
+from services.notifier.messages import Message
 
-from .conftest import JPEG, an_alert
+from .conftest import JPEG, a_message
+
+BOTH = ("@ann", "@bob")
 
 
 class SomeChat:
     """A chat in which some accounts cannot be reached."""
 
-    def __init__(self, unreachable: set[str] | None = None) -> None:
+    def __init__(self, unreachable: set[str] | None = None, *, blind: bool = False) -> None:
         self.unreachable = unreachable or set()
         self.told: list[tuple[str, str, bytes | None]] = []
+        self._blind = blind
 
     def tell(self, account: str, text: str, picture: bytes | None) -> None:
         if account in self.unreachable:
             raise ConnectionError("POST /bot-secret-token/send")
         self.told.append((account, text, picture))
+
+    def takes_pictures(self) -> bool:
+        return not self._blind
 
     @property
     def accounts(self) -> list[str]:
@@ -27,57 +33,71 @@ class SomeChat:
 
 
 @pytest.fixture
-def message() -> AlertMessage:
-    return alert_message(an_alert(), panel_url="http://usher.test")
+def message() -> Message:
+    return a_message()
 
 
-def test_chat_channel_tells_every_recipient_text_and_picture(message: AlertMessage) -> None:
+def test_chat_channel_tells_an_account_text_and_picture(message: Message) -> None:
     chat = SomeChat()
-    ChatChannel(chat).deliver(message, JPEG, ["@ann", "@bob"])
+    ChatChannel(chat, BOTH).deliver("@eve", message)
+    assert chat.told == [("@eve", message.text, JPEG)]
+
+
+def test_chat_channel_tells_every_recipient_what_is_for_nobody_in_particular(
+    message: Message,
+) -> None:
+    chat = SomeChat()
+    ChatChannel(chat, BOTH).deliver("", message)
     assert chat.told == [("@ann", message.text, JPEG), ("@bob", message.text, JPEG)]
 
 
+def test_picture_is_a_link_where_the_chat_takes_no_files(message: Message) -> None:
+    chat = SomeChat(blind=True)
+    ChatChannel(chat, ()).deliver("@ann", message)
+    ((_, text, picture),) = chat.told
+    assert text.endswith("/api/v1/alerts/pictures/d1?until=1&key=k")
+    assert picture is None
+
+
 def test_chat_channel_tells_the_others_when_one_account_cannot_be_reached(
-    message: AlertMessage,
+    message: Message,
 ) -> None:
     chat = SomeChat(unreachable={"@ann"})
     with pytest.raises(DeliveryFailed, match="@ann"):
-        ChatChannel(chat).deliver(message, JPEG, ["@ann", "@bob"])
+        ChatChannel(chat, BOTH).deliver("", message)
     assert chat.accounts == ["@bob"]
 
 
-def test_chat_channel_tells_nobody_twice_when_the_alert_comes_again(message: AlertMessage) -> None:
+def test_chat_channel_tells_nobody_twice_when_the_message_comes_again(message: Message) -> None:
     chat = SomeChat(unreachable={"@ann"})
-    channel = ChatChannel(chat)
+    channel = ChatChannel(chat, BOTH)
     for _ in range(2):
         with pytest.raises(DeliveryFailed):
-            channel.deliver(message, JPEG, ["@ann", "@bob"])
+            channel.deliver("", message)
     chat.unreachable = set()
-    channel.deliver(message, JPEG, ["@ann", "@bob"])
+    channel.deliver("", message)
     assert chat.accounts == ["@bob", "@ann"]
 
 
-def test_chat_channel_forgets_the_oldest_undeliverable_alert_when_there_are_too_many() -> None:
+def test_chat_channel_forgets_the_oldest_undeliverable_message_when_there_are_too_many() -> None:
     chat = SomeChat(unreachable={"@ann"})
-    channel = ChatChannel(chat)
+    channel = ChatChannel(chat, BOTH)
     for number in range(1001):
-        message = alert_message(an_alert(id=f"a{number}"), panel_url="http://usher.test")
         with pytest.raises(DeliveryFailed):
-            channel.deliver(message, None, ["@ann", "@bob"])
+            channel.deliver("", a_message(id=f"a{number}"))
     for alert_id, told in (("a1000", 0), ("a0", 1)):
         before = len(chat.told)
-        message = alert_message(an_alert(id=alert_id), panel_url="http://usher.test")
         with pytest.raises(DeliveryFailed):
-            channel.deliver(message, None, ["@ann", "@bob"])
+            channel.deliver("", a_message(id=alert_id))
         assert len(chat.told) - before == told
 
 
-def test_chat_channel_keeps_the_words_of_a_chats_error_to_itself(message: AlertMessage) -> None:
+def test_chat_channel_keeps_the_words_of_a_chats_error_to_itself(message: Message) -> None:
     with pytest.raises(DeliveryFailed) as caught:
-        ChatChannel(SomeChat(unreachable={"@ann"})).deliver(message, JPEG, ["@ann"])
+        ChatChannel(SomeChat(unreachable={"@ann"}), ()).deliver("@ann", message)
     assert str(caught.value) == "@ann: ConnectionError"
 
 
-def test_chat_channel_fails_when_there_is_nobody_to_tell(message: AlertMessage) -> None:
+def test_chat_channel_fails_when_there_is_nobody_to_tell(message: Message) -> None:
     with pytest.raises(DeliveryFailed, match="USHER_CHAT_RECIPIENTS"):
-        ChatChannel(SomeChat()).deliver(message, JPEG, [])
+        ChatChannel(SomeChat(), ()).deliver("", message)

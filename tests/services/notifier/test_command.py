@@ -42,7 +42,7 @@ def notifying(directory: Path, **given: str) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         assert process.stderr is not None
-        assert "USHER_CHAT_BACKEND" in process.stderr.readline()
+        assert "usher notify --init" in process.stderr.readline()
         yield process
     finally:
         process.kill()
@@ -67,7 +67,8 @@ def test_notify_stops_in_time_when_the_api_is_down(tmp_path: Path, number: int) 
     [
         ({}, "USHER_API_KEY"),
         ({"PORT": "a lot"}, "USHER_PORT"),
-        ({"CHAT_BACKEND": "XMPP", "BOT_ENVIRONMENT": "nowhere"}, "make bot"),
+        ({"API_KEY": "k", "SMTP_URL": "imap://host"}, "USHER_SMTP_URL"),
+        ({"API_KEY": "k", "WEBHOOKS": "no"}, "USHER_WEBHOOKS"),
     ],
 )
 def test_notify_says_what_is_missing_in_one_line(
@@ -81,6 +82,8 @@ def test_notify_says_what_is_missing_in_one_line(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
+        ({"API_KEY": "k", "CHAT_BACKEND": ""}, "USHER_CHAT_BACKEND"),
+        ({"API_KEY": "k", "BOT_ENVIRONMENT": "nowhere"}, "make bot"),
         ({"API_KEY": "k"}, "USHER_CHAT_RECIPIENTS"),
         ({"CHAT_RECIPIENTS": "@ann"}, "USHER_API_KEY"),
         (
@@ -92,15 +95,17 @@ def test_notify_says_what_is_missing_in_one_line(
 def test_notify_says_what_the_bot_lacks_before_it_starts(
     tmp_path: Path, given: dict[str, str], says: str
 ) -> None:
-    done = run(tmp_path, CHAT_BACKEND="XMPP", BOT_ENVIRONMENT=str(a_bot(tmp_path, "")), **given)
+    usual = {"CHAT_BACKEND": "XMPP", "BOT_ENVIRONMENT": str(a_bot(tmp_path, ""))}
+    done = run(tmp_path, "--chat", **{**usual, **given})
     assert done.returncode == 1
     assert says in " ".join(done.stderr.split())
 
 
-def test_notify_becomes_the_bot_when_a_chat_is_configured(tmp_path: Path) -> None:
+def test_notify_becomes_the_bot_when_it_is_told_to(tmp_path: Path) -> None:
     bot = a_bot(tmp_path, 'echo "$USHER_API_URL $USHER_DATA $*"')
     done = run(
         tmp_path,
+        "--chat",
         "--api",
         "http://usher.test",
         "--data",

@@ -9,22 +9,10 @@ from typing import Any
 
 import pytest
 
-from usher.wire import Alert
+from usher.client import UsherClient
+from usher.wire import Alert, UserUpdate
 
-ROOT = Path(__file__).resolve().parents[3]
-BOT_PYTHON = ROOT / ".venv-bot" / "bin" / "python"
 SUITE = Path(__file__).parent / "errbot_suite"
-
-
-@pytest.fixture(scope="session")
-def bot_python() -> Path:
-    """The Python of the bot's environment."""
-    if not BOT_PYTHON.exists():
-        missing = "the bot's environment is missing: run `make bot`"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return BOT_PYTHON
 
 
 @pytest.mark.slow
@@ -32,6 +20,9 @@ def test_bot_tells_managers_and_takes_their_answers(
     bot_python: Path, api: Any, stranger: Alert, tmp_path: Path
 ) -> None:
     assert stranger.person is not None
+    with UsherClient(api.url) as admin:
+        user = admin.sign_in(api.admin_username, api.admin_password).user
+        admin.update_user(user.id, UserUpdate(accounts=["@ann"]))
     done = subprocess.run(
         [bot_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE],
         env={

@@ -4,13 +4,14 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from services.notifier.messages import alert_message, escaped
-from usher.domain.records import PersonKind
+from services.notifier.messages import alert_message, digest_message, escaped
+from usher.domain.records import DeliveryKind, PersonKind
 from usher.wire import Camera, PersonBrief
 
-from .conftest import an_alert
+from .conftest import JPEG, claimed
 
 CET = timezone(timedelta(hours=1), "CET")
+AT = "2026-11-22 14:03:12 CET"
 PANEL = "http://usher.test:8000"
 
 
@@ -19,7 +20,7 @@ def brief(name: str | None, kind: PersonKind) -> PersonBrief:
 
 
 def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
-    message = alert_message(an_alert(), panel_url=PANEL, zone=CET)
+    message = alert_message(claimed(), panel_url=PANEL, zone=CET)
     assert message.text.splitlines() == [
         "**Unknown face p-7k3qxz** at Front door, 2026-11-22 14:03:12 CET",
         "If you know them: `!name p-7k3qxz NAME`",
@@ -44,14 +45,14 @@ def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
 def test_alert_asks_nothing_when_there_is_no_stranger_any_more(
     person: PersonBrief | None, who: str, link: str
 ) -> None:
-    message = alert_message(an_alert(person=person), panel_url=PANEL, zone=CET)
-    assert (message.who, message.link) == (who, link)
+    message = alert_message(claimed(person=person), panel_url=PANEL, zone=CET)
+    assert (message.title, message.link) == (f"{who} at Front door, {AT}", link)
     assert "!name" not in message.text
     assert "!ignore" not in message.text
 
 
 def test_link_has_one_slash_when_the_panel_url_ends_with_one() -> None:
-    message = alert_message(an_alert(), panel_url=PANEL + "/")
+    message = alert_message(claimed(), panel_url=PANEL + "/")
     assert message.link == f"{PANEL}/people/p-7k3qxz"
 
 
@@ -74,5 +75,51 @@ def test_words_that_somebody_chose_have_no_meaning_in_a_message(words: str, plai
 
 def test_camera_name_cannot_change_the_message() -> None:
     camera = Camera(id="c", name="**yard**\n[win](http://evil.test)", managers=[])
-    first, *_ = alert_message(an_alert(camera=camera), panel_url=PANEL).text.splitlines()
+    first, *_ = alert_message(claimed(camera=camera), panel_url=PANEL).text.splitlines()
     assert r"\*\*yard\*\* \[win\](http://evil.test)" in first
+
+
+def test_message_reads_without_markdown_as_it_does_with_it() -> None:
+    camera = Camera(id="c", name="*yard*", managers=[])
+    message = alert_message(claimed(camera=camera), panel_url=PANEL, zone=CET)
+    assert message.plain.splitlines()[0] == f"Unknown face p-7k3qxz at *yard*, {AT}"
+    assert message.title == f"Unknown face p-7k3qxz at *yard*, {AT}"
+
+
+def test_picture_has_a_link_for_chats_that_take_no_files() -> None:
+    message = alert_message(claimed(), panel_url=PANEL, picture=JPEG)
+    link = f"{PANEL}/api/v1/alerts/pictures/d1?until=1&key=k"
+    assert message.text_with_links().splitlines()[-1] == link
+    gone = alert_message(claimed(), panel_url=PANEL)
+    assert gone.text_with_links() == gone.text
+
+
+def test_escalation_says_that_nobody_has_answered() -> None:
+    message = alert_message(claimed(kind=DeliveryKind.ESCALATION), panel_url=PANEL, zone=CET)
+    assert message.title.startswith("No answer yet: Unknown face p-7k3qxz")
+    assert message.text.startswith("No answer yet: **Unknown face")
+
+
+def test_settled_alert_says_by_whom() -> None:
+    answered = claimed(kind=DeliveryKind.SETTLED, answered_by="ann_b", answer="is Alice Smith")
+    message = alert_message(answered, panel_url=PANEL)
+    assert message.text.splitlines()[0] == (r"Settled: `p-7k3qxz` is Alice Smith (says ann\_b)")
+    assert message.title == "Settled: p-7k3qxz is Alice Smith (says ann_b)"
+
+
+def test_digest_counts_alerts_people_and_cameras() -> None:
+    yard = Camera(id="yard", name="Yard", managers=[])
+    other = PersonBrief(id="p-2m9rtb", name=None, kind=PersonKind.UNKNOWN)
+    many = [
+        *(claimed(id=f"a{number}") for number in range(12)),
+        claimed(id="b", camera=yard, person=other),
+    ]
+    message = digest_message(many, panel_url=PANEL, pictures=[JPEG], zone=CET)
+    lines = message.text.splitlines()
+    assert lines[0] == f"**13 alerts of 2 people**, {AT} to {AT}"
+    assert lines[1:3] == ["12 alerts at Front door", "1 alert at Yard"]
+    assert len([line for line in lines if line.startswith("Unknown face")]) == 10
+    assert "and 3 before these" in lines
+    assert (lines[-1], message.kind) == (f"{PANEL}/alerts", "digest")
+    assert message.facts()["event_type"] == "digest"
+    assert len(message.facts()["alerts"]) == 13

@@ -24,6 +24,8 @@ from usher.domain.records import (
     CameraState,
     ChangeKind,
     Confidence,
+    Delivery,
+    DeliveryKind,
     Detection,
     DetectionStatus,
     Device,
@@ -77,6 +79,9 @@ ALERT = Alert(
     captured_at=NOON,
     created_at=NOON,
 )
+DELIVERY = Delivery(
+    id="delivery", kind=DeliveryKind.ALERT, channel="chat", address="@ann", not_before=NOON
+)
 REPORTED = Camera(
     id="gate",
     name="gate",
@@ -117,7 +122,17 @@ RECORDS = [
     ("identity_change", replace(CHANGE, undone_at=NOON, undone_by="u", final="x")),
     ("visit", Visit(id="v", person_id="p-1", camera_id="door", started_at=NOON, last_at=NOON)),
     ("alert", ALERT),
-    ("alert", replace(ALERT, status=AlertStatus.SENT, sent_at=NOON, attempts=3, claim_token="t")),
+    ("alert", replace(ALERT, status=AlertStatus.SENT, sent_at=NOON, attempts=3, rules=("r",))),
+    (
+        "alert",
+        replace(
+            ALERT,
+            deliveries=(DELIVERY, replace(DELIVERY, status=AlertStatus.FAILED, reason="away")),
+            answered_at=NOON,
+            answered_by="u",
+            answer="is Ada",
+        ),
+    ),
     ("camera", Camera(id="door", name="The door", managers=("ada", "bob"), last_seen_at=NOON)),
     ("camera", Camera(id="yard", name="yard")),
     ("camera", REPORTED),

@@ -392,4 +392,6 @@ class TestVisits:
     ) -> None:
         await house.stranger("p-1")
         (alert,) = await house.all("alerts")
-        assert alert["available_at"] < NOON
+        (delivery,) = alert["deliveries"]
+        assert alert["due"]
+        assert delivery["available_at"] < NOON

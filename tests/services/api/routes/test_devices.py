@@ -26,7 +26,8 @@ async def test_device_may_be_a_notifier_when_asked_for(api: Api) -> None:
     body = {"name": "bot", "role": "notifier"}
     key = (await api.admin.post("/devices", json=body)).json()["key"]
     async with api.client(headers={"Authorization": f"Bearer {key}"}) as notifier:
-        assert (await notifier.post("/alerts/claim", json={})).status_code == 200
+        body = {"channels": ["chat"]}
+        assert (await notifier.post("/alerts/deliveries/claim", json=body)).status_code == 200
         check_problem(await upload(notifier), 403)
 
 

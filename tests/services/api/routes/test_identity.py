@@ -22,13 +22,13 @@ async def changes(api: Api, **params: Any) -> list[dict[str, Any]]:
 
 async def test_history_tells_who_changed_whom_in_words(api: Api) -> None:
     ada, stranger = await api.person("Ada"), await api.person()
-    await api.notifier.patch(f"/persons/{stranger}", json={"name": "Bob"})
+    await api.admin.patch(f"/persons/{stranger}", json={"name": "Bob"})
     await api.manager.post(f"/persons/{ada}/merge", json={"person_ids": [stranger]})
     merge, naming, assigning = await changes(api)
     assert [item["kind"] for item in (merge, naming, assigning)] == ["merge", "update", "move"]
     assert [item["actor"] for item in (merge, naming, assigning)] == [
         "manager",
-        "notifier",
+        "admin",
         "manager",
     ]
     assert [person["name"] for person in merge["persons"]] == ["Ada"]  # Bob is no more

@@ -9,28 +9,34 @@ from html import unescape
 from io import BytesIO
 from threading import Event, Thread
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
+import httpx2
 import structlog
-from errbot import BotPlugin, botcmd, cmdfilter
-from errbot.backends.base import Identifier, Message, Room, RoomOccupant
+from errbot import BotPlugin, botcmd
+from errbot.backends.base import Identifier, Message, Room
 
-from services.notifier.chat import ChatChannel
-from services.notifier.conversation import Conversation, Reply, managers
-from services.notifier.messages import NOT_A_MANAGER
+from services.notifier.channels import Channel
+from services.notifier.channels.chat import ChatChannel
+from services.notifier.conversation import Conversation, Reply
+from services.notifier.daily import send_daily
 from services.notifier.sender import API_TIMEOUT_S, Sender
 from services.notifier.settings import NotifierSettings
 from usher.client import UsherClient
+from usher.wire import Channel as ChannelName
 
 _STOP_S = 8.0
 # How backends take a picture. Text accepts one and shows nothing, IRC opens a port for each.
 _BLIND_BACKENDS = ("text", "irc")
+_SLACK_FILES = ("files.slack.com",)
+_MOST_BYTES = 10_000_000
 _STREAM_TYPES = {"telegram": "photo"}
 
 _log = structlog.get_logger("services.notifier.errbot")
 
 
 class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where types are checked.
-    """Unknown faces: who they are, and whom to ignore."""
+    """Alerts about faces: who they are, who is here, and what to hear of."""
 
     def activate(self) -> None:
         """Begin to send alerts; Errbot calls this once the chat is connected."""
@@ -49,29 +55,81 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
     @botcmd(name="name", syntax="ID NAME")  # type: ignore[untyped-decorator]
     def name_person(self, message: Message, arguments: str) -> None:
         """Say who somebody is: !name p-7k3qxz Alice Smith"""
-        words = unescape(arguments) if self.mode == "slackv3" else arguments
+        words = self._words(arguments)
         self._answer(message, lambda conversation: conversation.name(words))
+
+    @botcmd(syntax="ID WHO")  # type: ignore[untyped-decorator]
+    def same(self, message: Message, arguments: str) -> None:
+        """Say that somebody is one whom I know: !same p-7k3qxz Alice Smith"""
+        words = self._words(arguments)
+        self._answer(message, lambda conversation: conversation.same(words))
 
     @botcmd(syntax="ID")  # type: ignore[untyped-decorator]
     def ignore(self, message: Message, arguments: str) -> None:
         """Hear no more of somebody: !ignore p-7k3qxz"""
         self._answer(message, lambda conversation: conversation.ignore(arguments))
 
+    @botcmd(syntax="ID [TIME]")  # type: ignore[untyped-decorator]
+    def snooze(self, message: Message, arguments: str) -> None:
+        """Hear nothing of somebody for a while: !snooze p-7k3qxz 2h"""
+        self._answer(message, lambda conversation: conversation.snooze(arguments))
+
+    @botcmd(syntax="[ID]")  # type: ignore[untyped-decorator]
+    def notface(self, message: Message, arguments: str) -> None:
+        """Say that an alert's picture shows no face: !notface p-7k3qxz"""
+        self._answer(message, lambda conversation: conversation.not_a_face(arguments))
+
+    @botcmd(syntax="[ID]")  # type: ignore[untyped-decorator]
+    def done(self, message: Message, arguments: str) -> None:
+        """Say that you take care of an alert: !done p-7k3qxz"""
+        self._answer(message, lambda conversation: conversation.done(arguments))
+
+    @botcmd(syntax="[ID]")  # type: ignore[untyped-decorator]
+    def whois(self, message: Message, arguments: str) -> None:
+        """Ask who of those I know looks like somebody: !whois p-7k3qxz"""
+        self._answer(message, lambda conversation: conversation.who_is_this(arguments))
+
+    @botcmd(syntax="[today]")  # type: ignore[untyped-decorator]
+    def who(self, message: Message, arguments: str) -> None:
+        """Who is here now, or was today: !who today"""
+        self._answer(message, lambda conversation: conversation.who(arguments))
+
     @botcmd  # type: ignore[untyped-decorator]
     def last(self, message: Message, arguments: str) -> None:
         """Show the newest alert, with its picture"""
         self._answer(message, lambda conversation: conversation.last())
 
-    @cmdfilter  # type: ignore[untyped-decorator]
-    def managers_only(
-        self, message: Message, command: str, arguments: str, dry_run: bool
-    ) -> tuple[Message | None, str | None, str | None]:
-        """Let through whom alerts go to: in person, or in a room that alerts go to."""
-        if self._is_manager(message):
-            return message, command, arguments
-        if not dry_run:
-            self._bot.send_simple_reply(message, NOT_A_MANAGER)
-        return None, None, None
+    @botcmd(syntax="WHO")  # type: ignore[untyped-decorator]
+    def person(self, message: Message, arguments: str) -> None:
+        """What I know of somebody: !person Alice Smith"""
+        words = self._words(arguments)
+        self._answer(message, lambda conversation: conversation.person(words))
+
+    @botcmd  # type: ignore[untyped-decorator]
+    def find(self, message: Message, arguments: str) -> None:
+        """When the face of the photograph that you send with it was seen"""
+        photograph = self._photograph(message)
+        self._answer(message, lambda conversation: conversation.find(photograph))
+
+    @botcmd(syntax="NAME")  # type: ignore[untyped-decorator]
+    def enrol(self, message: Message, arguments: str) -> None:
+        """Know somebody by the photograph that you send with it: !enrol Alice Smith"""
+        photograph, words = self._photograph(message), self._words(arguments)
+        self._answer(message, lambda conversation: conversation.enrol(words, photograph))
+
+    @botcmd(syntax="[TIME]")  # type: ignore[untyped-decorator]
+    def mute(self, message: Message, arguments: str) -> None:
+        """Hear of nothing for a while: !mute 2h, !mute off"""
+        self._answer(message, lambda conversation: conversation.mute(arguments))
+
+    @botcmd(name="status")  # type: ignore[untyped-decorator]
+    def how_it_is(self, message: Message, arguments: str) -> None:
+        """How the cameras are, and what waits"""
+        self._answer(message, lambda conversation: conversation.status())
+
+    def takes_pictures(self) -> bool:
+        """Whether the chat takes files, as `services.notifier.channels.chat.Chat` has it."""
+        return self.mode not in _BLIND_BACKENDS and hasattr(self._bot, "send_stream_request")
 
     def tell(self, account: str, text: str, picture: bytes | None) -> None:
         """Send to an account, as `services.notifier.chat.Chat` has it."""
@@ -83,27 +141,48 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         settings = self._settings
         try:
             with self._client() as client:
-                Sender(
-                    client,
-                    ChatChannel(self),
-                    settings.panel(),
-                    self._stop,
-                    settings.chat_recipients,
-                ).run()
+                chat = ChatChannel(self, settings.chat_recipients)
+                channels: dict[ChannelName, Channel] = {"chat": chat, "default": chat}
+                if settings.digest_at:
+                    given = (settings, {"chat": chat}, self._stop)
+                    Thread(target=send_daily, args=given, name="digest", daemon=True).start()
+                Sender(client, channels, settings.panel(), self._stop).run()
         except Exception:  # noqa: BLE001  # a bot that sends nothing must not look alive
             _log.exception("sender_failed")
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _answer(self, message: Message, ask: Callable[[Conversation], Reply]) -> None:
-        with self._client() as client:
-            reply = ask(Conversation(client, self._settings.panel()))
+        account = f"chat:{_account(message.frm)}"
+        with self._client(account) as client:
+            reply = ask(Conversation(client, self._settings.panel(), account))
         self._bot.send_simple_reply(message, reply.text)
         self._show(message.frm, reply.picture)
 
+    def _words(self, arguments: str) -> str:
+        return unescape(arguments) if self.mode == "slackv3" else arguments
+
+    def _photograph(self, message: Message) -> bytes | None:
+        """The picture that came with a message, where the backend hands it on (Slack)."""
+        for attached in message.extras.get("slack_event", {}).get("files", ()):
+            url = attached.get("url_private_download", "")
+            if urlsplit(url).hostname in _SLACK_FILES and urlsplit(url).scheme == "https":
+                return self._fetched(url)
+        return None
+
+    def _fetched(self, url: str) -> bytes | None:
+        headers = {"Authorization": f"Bearer {self._settings.chat_identity().get('token', '')}"}
+        with httpx2.stream("GET", url, headers=headers, timeout=API_TIMEOUT_S) as response:
+            if not response.is_success:
+                return None
+            content = b""
+            for part in response.iter_bytes():
+                content += part
+                if len(content) > _MOST_BYTES:
+                    return None
+        return content
+
     def _show(self, to: Identifier, picture: bytes | None) -> None:
-        if picture is None or self.mode in _BLIND_BACKENDS:
-            return
-        if not hasattr(self._bot, "send_stream_request"):
+        if picture is None or not self.takes_pictures():
             return
         if self.mode == "slackv3" and isinstance(to, Room):
             # A room's `channelid` is how to mention it; an upload needs its plain id.
@@ -111,33 +190,16 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         kind = _STREAM_TYPES.get(self.mode, "image/jpeg")
         self.send_stream_request(to, BytesIO(picture), "face.jpg", len(picture), kind)
 
-    def _is_manager(self, message: Message) -> bool:
-        asking = {_account(message.frm)}
-        if isinstance(message.frm, RoomOccupant):
-            asking.add(_account(message.frm.room))
-        with self._client() as client:
-            accounts = managers(client, self._settings.chat_recipients)
-        return any(self._known_account(account) in asking for account in accounts)
-
-    def _known_account(self, written: str) -> str | None:
-        """An account as the chat itself names it, or none where there is no such account."""
-        try:
-            return _account(self.build_identifier(written))
-        except Exception as error:  # noqa: BLE001  # backends raise bare Exception
-            _log.warning("account_unknown", error=type(error).__name__)
-            return None
-
-    def _client(self) -> UsherClient:
+    def _client(self, account: str | None = None) -> UsherClient:
         return UsherClient(
             self._settings.api_url,
             self._settings.key(),
             timeout_s=API_TIMEOUT_S,
             ca_file=self._settings.ca_file,
+            account=account,
         )
 
 
 def _account(identifier: Identifier) -> str:
-    """What Errbot's own access control compares."""
-    if isinstance(identifier, Room):
-        return str(getattr(identifier, "aclattr", identifier))
+    """Who speaks, also in a room: what Errbot's own access control compares."""
     return str(getattr(identifier, "aclattr", identifier.person))
