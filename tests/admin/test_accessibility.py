@@ -77,7 +77,7 @@ async def test_pages_keep_nobody_out(
     axe: str,
     scheme: Literal["light", "dark"],
 ) -> None:
-    await add_person(page, "Alice Archer")
+    await add_person(page, f"Alice Archer, {scheme}")
     alice = page.url.rsplit("/", 1)[-1]
     photograph = photograph_of(test_data, "Ann_Veneman")
     await upload_photographs(page, photograph)

@@ -37,7 +37,7 @@ export function SettingsPage() {
             <Title order={2}>Where alerts go</Title>
             <Text>
               Who is told about whom, where and when, is said by the{" "}
-              <Anchor component={Link} to="/alerts/rules" inherit>
+              <Anchor component={Link} to="/alerts/rules" inherit underline="always">
                 rules of alerts
               </Anchor>
               ; which managers a camera has, under Cameras. The ways there (a chat, e-mail, MQTT,

@@ -35,9 +35,9 @@ class Bot(TestBot):
         return said
 
     def ask(self, command: str) -> str:
-        """The first words that the bot says to a command."""
+        """The first words that the bot says to a command; what it tells others is passed over."""
         self.push_message(command)
-        return self.hear(lambda said: isinstance(said, str))
+        return self.hear(lambda said: isinstance(said, str) and not said.startswith("Settled"))
 
     def speak_as(self, account: str) -> None:
         self.bot.sender = self.bot.build_identifier(account)

@@ -40,8 +40,10 @@ def test_bot_shows_the_last_alert_with_its_picture(bot: Bot) -> None:
     assert bot.pop_message().startswith(b"\xff\xd8")
 
 
-def test_bot_names_a_stranger(bot: Bot, person_id: str) -> None:
+def test_bot_names_a_stranger_and_tells_the_others(bot: Bot, person_id: str) -> None:
     assert f"{person_id} is Alice Smith" in bot.ask(f"!name {person_id} Alice Smith")
+    settled = bot.hear(lambda said: isinstance(said, str) and said.startswith("Settled"))
+    assert f"{person_id} is Alice Smith" in settled
     settings = NotifierSettings()
     with UsherClient(settings.api_url, settings.key()) as client:
         assert client.person(person_id).name == "Alice Smith"
