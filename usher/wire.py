@@ -717,8 +717,19 @@ class Delivery(Resource):
     )
 
 
+class Absence(Resource):
+    """Somebody was expected and not seen."""
+
+    expected_from: Utc
+    last_seen_at: Utc
+
+
 class Alert(Resource):
-    """A visit that somebody is told of. One visit is one alert, however many are told."""
+    """A visit that somebody is told of. One visit is one alert, however many are told.
+
+    With an `absence` it tells of somebody who did not come until `captured_at`; camera and
+    detection are those of the last time that they were seen.
+    """
 
     id: str
     status: AlertStatus = Field(description="`sent` once everybody who is told first has been.")
@@ -736,6 +747,7 @@ class Alert(Resource):
     answered_at: Utc | None = None
     answered_by: str | None = Field(None, description="Who answered, by their username.")
     answer: str | None = None
+    absence: Absence | None = None
 
 
 Channel = Literal["chat", "mail", "webhook", "mqtt", "apprise", "default"]
@@ -805,16 +817,18 @@ class AlertRuleBody(Body):
 
     name: Name
     enabled: bool = True
-    about: Annotated[list[Subject], Field(max_length=3)] = Field(
-        [Subject.STRANGER], description="`expired`: known, and here outside of their validity."
+    about: Annotated[list[Subject], Field(max_length=4)] = Field(
+        [Subject.STRANGER],
+        description="`expired`: known, and here outside of their validity. `absent`: known, and "
+        "not seen in the rule's hours; such a rule is about nothing else.",
     )
     classes: Annotated[list[ClassName], Field(max_length=50)] = Field(
-        [], description="People of these classes as well, whoever they are."
+        [], description="People of these classes as well; of `absent` ones, of these alone."
     )
     cameras: Annotated[list[str], Field(max_length=200)] = Field([], description="None: all.")
     zone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
     hours: Annotated[list[WeeklyHours], Field(max_length=20)] = Field(
-        [], description="In which a visit has to begin. None: always."
+        [], description="In which a visit has to begin. None: always. Of `absent`: are expected."
     )
     quiet: Annotated[list[WeeklyHours], Field(max_length=20)] = Field(
         [], description="In which nothing is sent; it comes when they end."
@@ -846,6 +860,10 @@ class AlertRuleBody(Body):
             raise ValueError("it is about nobody: choose who it is about, or a class")
         if self.escalate_after_minutes is not None and not self.escalate_to:
             raise ValueError("say whom it escalates to")
+        if Subject.ABSENT in self.about and self.about != [Subject.ABSENT]:
+            raise ValueError("a rule about absence is about nothing else: make another one")
+        if Subject.ABSENT in self.about and not self.hours:
+            raise ValueError("say in which hours they are expected")
         return self
 
 
@@ -866,9 +884,9 @@ class PreviewedAlert(Resource):
 
 
 class RulePreview(Resource):
-    """What a rule would have said of the visits of the last 24 hours."""
+    """What a rule would have said of the last 24 hours."""
 
-    visits: int = Field(description="That began in that time.")
+    visits: int = Field(description="That it looked through; none where it is about absence.")
     alerts: int
     messages: int = Field(description="To how many addresses in all, escalations among them.")
     examples: list[PreviewedAlert] = Field(description="The newest of them.")

@@ -1,4 +1,4 @@
-import type { AlertRule, Delivery, Subject, WeeklyHours } from "./api/types";
+import type { AlertRule, AlertRuleBody, Delivery, Subject, WeeklyHours } from "./api/types";
 import { count, listed } from "./format";
 
 export const SUBJECTS: { value: Subject; label: string; words: string }[] = [
@@ -6,6 +6,11 @@ export const SUBJECTS: { value: Subject; label: string; words: string }[] = [
   { value: "known", label: "Everybody Usher knows", words: "everybody Usher knows" },
   { value: "expired", label: "People whose time here is over", words: "people whose time is over" },
 ];
+
+/** Such a rule tells of nothing else. */
+export function isAboutAbsence({ about }: AlertRuleBody): boolean {
+  return about?.includes("absent") ?? false;
+}
 
 export const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
@@ -33,8 +38,12 @@ export function deliveryWords({ to, via }: Delivery): string {
 
 /** "Strangers and vip at Front door, 22:00 to 06:00: tells the managers." */
 export function ruleWords(rule: AlertRule, cameraName: (id: string) => string): string {
+  const absent = isAboutAbsence(rule);
   const about = SUBJECTS.filter(({ value }) => rule.about?.includes(value));
-  const whom = listed([...about.map(({ words }) => words), ...(rule.classes ?? [])]);
+  const subjects = [...about.map(({ words }) => words), ...(rule.classes ?? [])];
+  const whom = absent
+    ? `${rule.classes?.length ? `everybody of ${listed(rule.classes)}` : "everybody known"} not seen`
+    : listed(subjects);
   const where = rule.cameras?.length ? `at ${listed(rule.cameras.map(cameraName))}` : "anywhere";
   const when = rule.hours?.length ? `, ${listed(rule.hours.map(hoursWords))}` : "";
   const to = rule.to?.length ? `tells ${listed(rule.to.map(addressWords))}` : "only in the panel";

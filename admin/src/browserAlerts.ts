@@ -28,7 +28,8 @@ export const browserAlerts = {
     const isNew = Date.now() - Date.parse(alert.created_at) < NEW_MS && !alert.answered_at;
     if (!browserAlerts.areOn() || !isNew) return;
     const name = alert.person ? personName(alert.person) : "Somebody";
-    const shown = new Notification(`${name} at ${alert.camera.name}`, {
+    const said = alert.absence ? "did not come" : `at ${alert.camera.name}`;
+    const shown = new Notification(`${name} ${said}`, {
       tag: alert.id,
       icon: detectionImage(alert.detection_id, 160),
     });

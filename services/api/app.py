@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 
+from services.api.absences import watching_absences
 from services.api.contract import describe, operation_id
 from services.api.dependencies import READERS
 from services.api.errors import handle_errors
@@ -57,7 +58,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_state(settings, database) as state:
             app.state.usher = state
-            async with forgetting(state):
+            async with forgetting(state), watching_absences(state):
                 yield
 
     app = FastAPI(

@@ -309,6 +309,11 @@ def _alert_view(
         answered_at=alert.answered_at,
         answered_by=names.get(alert.answered_by or "", alert.answered_by),
         answer=alert.answer,
+        absence=wire.Absence(
+            expected_from=alert.absence.expected_from, last_seen_at=alert.absence.last_seen_at
+        )
+        if alert.absence
+        else None,
     )
 
 

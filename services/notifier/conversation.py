@@ -185,6 +185,8 @@ class Conversation:
 
     def _not_a_face(self, arguments: str) -> Reply:
         alert = self._alert_about(arguments, messages.NOT_FACE_USAGE)
+        if alert.absence:
+            raise _NotUnderstoodError(messages.NOT_OF_A_PICTURE)
         self.client.assign(alert.detection_id, Assignment(not_a_face=True))
         return Reply(messages.NO_FACE)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from usher.domain.records import CameraState, Confidence, DeliveryKind, PersonKind
 from usher.wire import (
+    Absence,
     Alert,
     Camera,
     ClaimedDelivery,
@@ -33,6 +34,7 @@ PERSON_USAGE = "Say who: `!person NAME` or `!person ID`."
 FIND_USAGE = "Send `!find` as the words of a photograph with one face."
 ENROL_USAGE = "Send `!enrol NAME` as the words of a photograph with one face."
 MUTE_USAGE = "Say for how long: `!mute 2h` (45m, 2h or 3d; at most 7d), or `!mute off`."
+NOT_OF_A_PICTURE = "The newest alert tells of somebody who did not come: say which you mean."
 NO_FACE = "Noted: that was no face."
 NO_ALERT_YET = "There has been no alert yet."
 UNAVAILABLE = "Usher does not answer at the moment. Please try again in a minute."
@@ -132,10 +134,13 @@ def alert_message(
     if kind is DeliveryKind.SETTLED:
         return _settled_message(claimed, panel_url)
     prefix = "No answer yet: " if kind is DeliveryKind.ESCALATION else ""
+    said = f"at {_one_line(where)}, {seen_at}"
+    if alert.absence:
+        said = _missed(alert.absence, alert.captured_at, zone)
     return Message(
         id=claimed.delivery.id,
         kind=kind.value,
-        title=f"{prefix}{_one_line(who)} at {_one_line(where)}, {seen_at}",
+        title=f"{prefix}{_one_line(who)} {said}",
         text=prefix + alert_text(alert, panel_url=panel_url, zone=zone),
         link=link_to(panel_url, alert.person),
         pictures=(picture,) if picture else (),
@@ -178,13 +183,11 @@ def digest_message(
         lines[0] += f", {begun} to {ended}"
         lines += [
             f"{_count(number, 'alert')} at {escaped(camera)}"
-            for camera, number in Counter(alert.camera.name for alert in alerts).most_common(5)
+            for camera, number in Counter(
+                alert.camera.name for alert in alerts if not alert.absence
+            ).most_common(5)
         ]
-        lines += [
-            f"{escaped(who_is(alert.person))}, {escaped(alert.camera.name)}, "
-            f"{_local(alert.captured_at, zone)}"
-            for alert in alerts[-_LISTED:]
-        ]
+        lines += [_digest_line(alert, zone) for alert in alerts[-_LISTED:]]
         if len(alerts) > _LISTED:
             lines.append(f"and {len(alerts) - _LISTED} before these")
     lines += [
@@ -206,6 +209,18 @@ def digest_message(
         pictures=tuple(pictures),
         details={"alerts": [_details(one) for one in claimed]},
     )
+
+
+def _digest_line(alert: Alert, zone: tzinfo | None) -> str:
+    who = escaped(who_is(alert.person))
+    if alert.absence:
+        return f"{who} {_missed(alert.absence, alert.captured_at, zone)}"
+    return f"{who}, {escaped(alert.camera.name)}, {_local(alert.captured_at, zone)}"
+
+
+def _missed(absence: Absence, until: datetime, zone: tzinfo | None) -> str:
+    begun, ended = (moment.astimezone(zone) for moment in (absence.expected_from, until))
+    return f"was not seen on {begun:%Y-%m-%d} between {begun:%H:%M} and {ended:%H:%M %Z}"
 
 
 def daily_message(
@@ -282,6 +297,7 @@ def _details(claimed: ClaimedDelivery) -> dict[str, Any]:
         "person": alert.person.model_dump(mode="json") if alert.person else None,
         "camera": {"id": alert.camera.id, "name": alert.camera.name},
         "captured_at": alert.captured_at.isoformat(),
+        "expected_from": alert.absence.expected_from.isoformat() if alert.absence else None,
         "answered_by": alert.answered_by,
         "answer": alert.answer,
     }
@@ -299,6 +315,12 @@ def alert_text(alert: Alert, *, panel_url: str, zone: tzinfo | None = None) -> s
     """
     where, seen_at = escaped(alert.camera.name), _local(alert.captured_at, zone)
     lines = [f"**{escaped(who_is(alert.person))}** at {where}, {seen_at}"]
+    if alert.absence:
+        last = _local(alert.absence.last_seen_at, zone)
+        lines = [
+            f"**{escaped(who_is(alert.person))}** {_missed(alert.absence, alert.captured_at, zone)}"
+        ]
+        lines += [f"Last seen at {where}, {last}"]
     if alert.answered_by and alert.person:
         lines.append(f"Settled: {escaped(alert.answer or '')} (says {escaped(alert.answered_by)})")
     elif alert.person is not None and alert.person.kind is PersonKind.UNKNOWN:

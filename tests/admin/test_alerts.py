@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,56 @@ async def test_rule_is_added_with_what_it_would_have_sent_changed_and_removed(
     asked = page.get_by_role("dialog", name=f"Remove “{name}”?")
     await asked.get_by_role("button", name="Remove").click()
     await expect(card).to_have_count(0)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
+async def test_rule_about_who_does_not_come_has_hours_and_shows_whom_it_missed(
+    page: Page, running_system: RunningSystem, test_data: Path, viewport: ViewportSize
+) -> None:
+    await page.set_viewport_size(viewport)
+    name = f"Late, {viewport['width']}"
+    await page.goto("/alerts/rules")
+    await page.get_by_role("button", name="Add rule").click()
+    form = page.get_by_role("dialog", name="Add rule")
+    await form.get_by_label("Name").fill(name)
+    await form.get_by_text("Who does not come").click()
+    await expect(form.get_by_label("Strangers")).to_have_count(0)
+    add = form.get_by_role("button", name="Add", exact=True)
+    await expect(add).to_be_disabled()
+    for _ in range(2):
+        await form.get_by_role("button", name="Add hours").click()
+    await form.get_by_label("From").nth(1).fill("13:00")
+    await form.get_by_label("Until").nth(1).fill("14:30")
+    await expect(form.get_by_role("region", name="What it would have sent")).to_contain_text(
+        "In the last 24 hours this would have been"
+    )
+    await assert_fits(page)
+    await add.click()
+
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
+    await expect(card).to_contain_text(
+        "Everybody known not seen anywhere, 08:00 to 10:00 on Mon, Tue, Wed, Thu and Fri and "
+        "13:00 to 14:30 on Mon, Tue, Wed, Thu and Fri: tells the managers."
+    )
+    (rule,) = [one for one in await _rules(running_system) if one["name"] == name]
+    assert rule["about"] == ["absent"]
+    assert [one["start"] for one in rule["hours"]] == [480, 780]
+
+
+async def test_alert_about_who_did_not_come_says_when_and_where_they_were_last(
+    page: Page, running_system: RunningSystem, alerted: str
+) -> None:
+    ended = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+    absence = {
+        "expected_from": ended - timedelta(hours=2),
+        "last_seen_at": ended - timedelta(days=1),
+    }
+    async with connected(running_system.mongodb_uri, running_system.database) as database:
+        changes = {"absence": absence, "captured_at": ended}
+        await database["alerts"].update_one({"_id": alerted}, {"$set": changes})
+    await page.goto("/alerts")
+    row = page.get_by_role("list", name="Alerts").get_by_role("listitem")
+    await expect(row.filter(has_text="Not seen from")).to_contain_text("last seen")
 
 
 async def test_alert_that_failed_says_why_and_is_sent_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,16 @@ class Subject(StrEnum):
     KNOWN = "known"
     EXPIRED = "expired"
     """Known, and here outside of the time in which they are expected."""
+    ABSENT = "absent"
+    """Known, and not seen in the hours of the rule, which is then about nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Hours of one day, in UTC; `end` is exclusive."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,13 @@ class Hours:
             return _at(local, self.end)
         return None
 
+    def on(self, day: date, zone: ZoneInfo) -> Span:
+        """The hours that begin on a day."""
+        midnight = datetime.combine(day, time(), zone)
+        over_midnight = _MINUTES_A_DAY if self.end <= self.start else 0
+        start, end = _at(midnight, self.start), _at(midnight, self.end + over_midnight)
+        return Span(start.astimezone(UTC), end.astimezone(UTC))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -67,12 +84,13 @@ class Rule:
     ----------
     about, classes
         Of whom: somebody to whom one of either applies. Never somebody who is ignored or snoozed.
+        Of somebody absent, one of these classes, if there are any.
     cameras
         Identifiers; none stands for all.
     zone
         IANA name of the time zone of `hours` and `quiet`.
     hours
-        In which a visit has to begin; none stands for always.
+        In which a visit has to begin; none stands for always. Or in which somebody is expected.
     quiet
         In which nothing is sent; it comes when they end.
     cooldown_s
@@ -98,10 +116,15 @@ class Rule:
     escalate_after_s: int | None = None
     escalate_to: tuple[str, ...] = ()
 
+    @property
+    def is_about_absence(self) -> bool:
+        """Whether it tells of who did not come, and not of visits."""
+        return Subject.ABSENT in self.about
+
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A visit that has begun."""
+    """A visit that has begun, or hours that have ended without one."""
 
     person: Person
     camera: Camera
@@ -123,10 +146,35 @@ def applies(rule: Rule, occasion: Occasion, earlier: Iterable[Told] = ()) -> boo
     local = occasion.moment.astimezone(ZoneInfo(rule.zone))
     return (
         rule.enabled
+        and not rule.is_about_absence
         and _is_about(rule, occasion)
         and (not rule.cameras or occasion.camera.id in rule.cameras)
         and (not rule.hours or any(hours.end_of(local) for hours in rule.hours))
         and not any(_cools_down(rule, occasion, told) for told in earlier)
+    )
+
+
+def ended_between(rule: Rule, after: datetime, until: datetime) -> list[Span]:
+    """The rule's hours that ended after `after` and not after `until`, in that order."""
+    zone = ZoneInfo(rule.zone)
+    first, last = after.astimezone(zone).date(), until.astimezone(zone).date()
+    # They may have begun the day before.
+    days = [first + timedelta(days=nth) for nth in range(-1, (last - first).days + 1)]
+    spans = [
+        hours.on(day, zone) for hours in rule.hours for day in days if day.weekday() in hours.days
+    ]
+    return sorted((one for one in spans if after < one.end <= until), key=lambda one: one.end)
+
+
+def is_expected(rule: Rule, person: Person, span: Span) -> bool:
+    """Whether a rule about absence tells of somebody who was not seen in those hours."""
+    is_snoozed = person.snoozed_until is not None and span.end < person.snoozed_until
+    return (
+        person.kind is PersonKind.KNOWN
+        and not is_snoozed
+        and (not rule.classes or person.class_name in rule.classes)
+        and person.is_valid_at(span.start)
+        and person.is_valid_at(span.end)
     )
 
 

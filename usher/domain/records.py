@@ -278,11 +278,20 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Somebody was expected from then on, and was not seen; and when they were seen last."""
+
+    expected_from: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A visit that somebody is told of, by those rules.
 
     `status`, `attempts`, `sent_at` and `reason` sum up its first deliveries. `answered_by` is who
-    has said who it is, or that it needs no answer.
+    has said who it is, or that it needs no answer. With an `absence`, `captured_at` is when the
+    hours ended; camera and detection are those of the last time, and the visit is none.
     """
 
     id: str
@@ -301,6 +310,7 @@ class Alert:
     answered_at: datetime | None = None
     answered_by: str | None = None
     answer: str | None = None
+    absence: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,21 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from usher.domain.alerting import Hours, Occasion, Rule, Subject, Told, applies, deliveries
+from pymongo.errors import BulkWriteError
+
+from usher.domain.alerting import (
+    Hours,
+    Occasion,
+    Rule,
+    Span,
+    Subject,
+    Told,
+    applies,
+    deliveries,
+)
 from usher.domain.errors import NotFound
 from usher.domain.identifiers import new_id
-from usher.domain.records import Alert, Camera, Detection
+from usher.domain.records import Absence, Alert, Camera, Detection
 from usher.storage.alerts import alert_document
 from usher.storage.database import Database, Session
 from usher.storage.documents import (
@@ -20,6 +31,8 @@ from usher.storage.documents import (
     person_from_document,
     plain,
 )
+
+_DUPLICATE = 11000
 
 STRANGERS = Rule(id="strangers", name="Strangers")
 """The rule that there is until somebody changes it: every stranger, to the camera's managers."""
@@ -45,15 +58,25 @@ class AlertRules:
         return _rule(document)
 
     async def save(self, rule: Rule) -> None:
-        """Keep a rule, new or changed."""
+        """Keep a rule, new or changed; it tells of nothing that was before."""
+        now = milliseconds(datetime.now(UTC))
         await self._rules.update_one(
             {"_id": rule.id},
             {
-                "$set": rule_document(rule),
-                "$setOnInsert": {"created_at": milliseconds(datetime.now(UTC))},
+                "$set": {**rule_document(rule), "looked_until": now},
+                "$setOnInsert": {"created_at": now},
             },
             upsert=True,
         )
+
+    async def about_absence(self) -> list[tuple[Rule, datetime]]:
+        """The rules that tell of who did not come, with the end of the time told of."""
+        query = {"enabled": True, "about": Subject.ABSENT}
+        return [(_rule(row), row["looked_until"]) async for row in self._rules.find(query)]
+
+    async def looked(self, rule_id: str, until: datetime) -> None:
+        """Keep until when a rule has told of who did not come."""
+        await self._rules.update_one({"_id": rule_id}, {"$max": {"looked_until": until}})
 
     async def remove(self, rule_id: str) -> None:
         """Raises NotFound where there is none."""
@@ -79,8 +102,19 @@ class Beginning:
     detection: Detection
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Somebody who was not seen in the hours of a rule."""
+
+    rule: Rule
+    span: Span
+    occasion: Occasion
+    detection_id: str
+    last_seen_at: datetime
+
+
 class AlertIntents:
-    """Makes alerts of visits. A part of somebody else's transaction."""
+    """Makes alerts of visits, and of visits that did not come."""
 
     def __init__(self, database: Database) -> None:
         self._persons = database["persons"]
@@ -89,7 +123,7 @@ class AlertIntents:
         self._rules = AlertRules(database)
 
     async def write(self, beginnings: Sequence[Beginning], session: Session) -> None:
-        """Write down whom the rules want to be told of these visits."""
+        """Write down whom the rules want to be told of these visits: a part of a transaction."""
         if not beginnings:
             return
         rules = [rule for rule in await self._rules.all(session) if rule.enabled]
@@ -123,6 +157,19 @@ class AlertIntents:
             await self._alerts.insert_many(
                 [alert_document(alert) for alert in alerts], session=session
             )
+
+    async def write_missing(self, missing: Sequence[Missing]) -> None:
+        """Write down whom a rule tells of these, each once however often this is called."""
+        if not missing:
+            return
+        muted = await self._rules.muted()
+        now = milliseconds(datetime.now(UTC))
+        documents = [alert_document(_missing_alert(one, now, muted)) for one in missing]
+        try:
+            await self._alerts.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if any(one["code"] != _DUPLICATE for one in error.details["writeErrors"]):
+                raise
 
     async def _occasions(
         self, beginnings: Sequence[Beginning], session: Session
@@ -164,6 +211,23 @@ class AlertIntents:
             for row in await found.to_list()
             for rule_id in row.get("rules", ())
         ]
+
+
+def _missing_alert(missing: Missing, now: datetime, muted: Mapping[str, datetime]) -> Alert:
+    rule, occasion = missing.rule, missing.occasion
+    id_ = f"{rule.id}-{occasion.person.id}-{missing.span.end:%Y%m%dT%H%M}"
+    return Alert(
+        id=id_,
+        visit_id=id_,
+        person_id=occasion.person.id,
+        camera_id=occasion.camera.id,
+        detection_id=missing.detection_id,
+        captured_at=occasion.moment,
+        created_at=now,
+        rules=(rule.id,),
+        deliveries=deliveries([rule], occasion, now=now, muted=muted),
+        absence=Absence(expected_from=missing.span.start, last_seen_at=missing.last_seen_at),
+    )
 
 
 def _told(rule_id: str, occasion: Occasion) -> Told:

@@ -494,6 +494,11 @@ class Detections:
         waiting = {"candidate_id": {"$type": "string"}, **scope.query()}
         return await self._detections.count_documents(waiting)
 
+    async def waits_from_before(self, moment: datetime) -> bool:
+        """Whether something that was captured before then is still to be classified."""
+        query = {"status": {"$in": list(UNFINISHED)}, "captured_at": {"$lt": moment}}
+        return await self._detections.find_one(query, {"_id": 1}) is not None
+
     async def unfinished(self) -> int:
         return await self._detections.count_documents({"status": {"$in": list(UNFINISHED)}})
 

@@ -16,6 +16,7 @@ import numpy as np
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.records import (
+    Absence,
     Alert,
     AlertStatus,
     AuditEntry,
@@ -79,7 +80,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - a table, one row a type
             return {"box": plain(value.box), "width": value.width, "height": value.height}
         case Embedding():
             return {"model": value.model, "vector": vector_bytes(value.vector)}
-        case FaceQuality() | CameraRates() | SpoolBooks() | Delivery():
+        case FaceQuality() | CameraRates() | SpoolBooks() | Delivery() | Absence():
             return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
         case tuple():
             return [plain(item) for item in value]
@@ -135,7 +136,14 @@ def visit_from_document(document: Document) -> Visit:
 
 
 def alert_from_document(document: Document) -> Alert:
-    return _record(Alert, document, status=AlertStatus, rules=tuple, deliveries=_deliveries)
+    return _record(
+        Alert,
+        document,
+        status=AlertStatus,
+        rules=tuple,
+        deliveries=_deliveries,
+        absence=lambda absence: Absence(**absence),
+    )
 
 
 def camera_from_document(document: Document) -> Camera:

@@ -51,6 +51,14 @@ class People:
         """The ids of everybody who has a name."""
         return set(await self._persons.distinct("_id", {"kind": PersonKind.KNOWN}))
 
+    async def known_of(self, classes: Sequence[str]) -> list[Person]:
+        """Everybody who has a name and one of the classes, or any; by id."""
+        query: Document = {"kind": PersonKind.KNOWN}
+        if classes:
+            query["class_name"] = {"$in": list(classes)}
+        found = self._persons.find(query).sort("_id", 1)
+        return [person_from_document(document) async for document in found]
+
     async def strangers(self) -> set[str]:
         """The ids of everybody who is unknown."""
         return set(await self._persons.distinct("_id", {"kind": PersonKind.UNKNOWN}))

@@ -49,6 +49,15 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastSeen:
+    """Somebody's newest detection."""
+
+    detection_id: str
+    camera_id: str
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Days:
     """Days in a time zone, both included, of persons of a kind and perhaps of a class."""
 
@@ -140,6 +149,40 @@ class Stays:
             if (person := persons[person_id]) is not None
         ]
         return sorted(found, key=lambda one: (one.day, one.person.name or "", one.person.id))
+
+    async def seen_between(
+        self, start: datetime, end: datetime, camera_ids: Sequence[str] = ()
+    ) -> set[str]:
+        """Whom some of those cameras, or any, saw between two moments; `end` is exclusive."""
+        query: Document = {"last_at": {"$gte": start}, "started_at": {"$lt": end}}
+        if camera_ids:
+            query["camera_id"] = {"$in": sorted(camera_ids)}
+        return set(await self._visits.distinct("person_id", query))
+
+    async def last_of(self, person_ids: Sequence[str]) -> dict[str, LastSeen]:
+        """When and where each was seen for the last time; nothing of whoever never was."""
+        newest: list[Document] = [
+            {"$sort": {"captured_at": -1}},
+            {"$limit": 1},
+            {"$project": {"camera_id": 1, "captured_at": 1}},
+        ]
+        of_person = {"from": "detections", "localField": "_id", "foreignField": "person_id"}
+        rows = await self._persons.aggregate(
+            [
+                {"$match": {"_id": {"$in": list(person_ids)}}},
+                {"$project": {"_id": 1}},
+                {"$lookup": {**of_person, "pipeline": newest, "as": "last"}},
+                {"$unwind": "$last"},
+            ]
+        )
+        return {
+            row["_id"]: LastSeen(
+                detection_id=row["last"]["_id"],
+                camera_id=row["last"]["camera_id"],
+                moment=row["last"]["captured_at"],
+            )
+            async for row in rows
+        }
 
     async def _in_batches(self, query: Document) -> AsyncIterator[list[Document]]:
         fields = {"_id": 0, "person_id": 1, "started_at": 1, "last_at": 1}

@@ -279,6 +279,7 @@ export type Alert = {
   answered_at?: string | null;
   answered_by?: string | null;
   answer?: string | null;
+  absence?: { expected_from: string; last_seen_at: string } | null;
 };
 
 /** One message of an alert to one address. */
@@ -296,7 +297,7 @@ export type Delivery = {
   via?: "console" | null;
 };
 
-export type Subject = "stranger" | "known" | "expired";
+export type Subject = "stranger" | "known" | "expired" | "absent";
 /** Days from 0, a Monday; "22:00". */
 export type WeeklyHours = { days?: number[]; start: string; end: string };
 export type AlertRuleBody = {

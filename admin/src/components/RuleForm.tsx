@@ -1,11 +1,10 @@
 import {
   Button,
   Checkbox,
-  Chip,
   Group,
-  Input,
   MultiSelect,
   NumberInput,
+  SegmentedControl,
   Stack,
   Switch,
   TagsInput,
@@ -14,14 +13,15 @@ import {
 } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
-import { addressWords, DAYS, SUBJECTS } from "../alertWords";
+import { addressWords, isAboutAbsence, SUBJECTS } from "../alertWords";
 import { createAlertRule, removeAlertRule, replaceAlertRule } from "../api/client";
 import { useCameraName, useCameras, useChange, useClasses, useRulePreview } from "../api/queries";
-import type { AlertRule, AlertRuleBody, Subject, WeeklyHours } from "../api/types";
+import type { AlertRule, AlertRuleBody, Subject } from "../api/types";
 import { clockTime, count, listed } from "../format";
 import { personName } from "../outcome";
 import { Confirmation } from "./Confirmation";
 import { Failure } from "./Failure";
+import { HoursField } from "./HoursField";
 
 const PREVIEW_AFTER_MS = 400;
 const MANAGERS = "managers";
@@ -31,6 +31,7 @@ export function RuleForm({ rule, onDone }: { rule: AlertRule | undefined; onDone
   const [draft, setDraft] = useState<AlertRuleBody>(() => startOf(rule));
   const [removing, setRemoving] = useState(false);
   const change = useChange();
+  const absent = isAboutAbsence(draft);
   const set = (part: Partial<AlertRuleBody>) => setDraft((old) => ({ ...old, ...part }));
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -53,11 +54,10 @@ export function RuleForm({ rule, onDone }: { rule: AlertRule | undefined; onDone
         <About draft={draft} set={set} />
         <Cameras chosen={draft.cameras ?? []} onChange={(cameras) => set({ cameras })} />
         <HoursField
-          label="Only visits that begin at"
-          hours={draft.hours?.[0]}
-          onChange={(hours) =>
-            set({ hours: hours ? [hours, ...(draft.hours ?? []).slice(1)] : [] })
-          }
+          label={absent ? "Expected in these hours" : "Only visits that begin at"}
+          hours={draft.hours ?? []}
+          onChange={(hours) => set({ hours })}
+          required={absent}
         />
         <Addresses
           label="Tells"
@@ -67,19 +67,19 @@ export function RuleForm({ rule, onDone }: { rule: AlertRule | undefined; onDone
         />
         <HoursField
           label="Quiet hours: it comes when they end"
-          hours={draft.quiet?.[0]}
-          onChange={(quiet) =>
-            set({ quiet: quiet ? [quiet, ...(draft.quiet ?? []).slice(1)] : [] })
-          }
+          hours={draft.quiet ?? []}
+          onChange={(quiet) => set({ quiet })}
         />
-        <NumberInput
-          label="At most once in so many minutes, of one person at one camera"
-          value={draft.cooldown_minutes ?? 0}
-          onChange={(minutes) => set({ cooldown_minutes: Number(minutes) || 0 })}
-          min={0}
-          max={10_080}
-          allowDecimal={false}
-        />
+        {!absent && (
+          <NumberInput
+            label="At most once in so many minutes, of one person at one camera"
+            value={draft.cooldown_minutes ?? 0}
+            onChange={(minutes) => set({ cooldown_minutes: Number(minutes) || 0 })}
+            min={0}
+            max={10_080}
+            allowDecimal={false}
+          />
+        )}
         <NumberInput
           label="Without an answer for so many minutes, it tells others too"
           placeholder="Never"
@@ -140,22 +140,38 @@ type Part = { draft: AlertRuleBody; set: (part: Partial<AlertRuleBody>) => void 
 
 function About({ draft, set }: Part) {
   const classes = useClasses().data?.items ?? [];
+  const absent = isAboutAbsence(draft);
   return (
     <>
-      <Checkbox.Group
-        label="About"
-        value={draft.about ?? []}
-        onChange={(about) => set({ about: about as Subject[] })}
-      >
-        <Stack gap="xs" mt={4}>
-          {SUBJECTS.map(({ value, label }) => (
-            <Checkbox key={value} value={value} label={label} />
-          ))}
-        </Stack>
-      </Checkbox.Group>
+      <SegmentedControl
+        aria-label="Tells of"
+        value={absent ? "absent" : "visits"}
+        onChange={(value) => set({ about: value === "absent" ? ["absent"] : ["stranger"] })}
+        data={[
+          { value: "visits", label: "Who comes" },
+          { value: "absent", label: "Who does not come" },
+        ]}
+      />
+      {!absent && (
+        <Checkbox.Group
+          label="About"
+          value={draft.about ?? []}
+          onChange={(about) => set({ about: about as Subject[] })}
+        >
+          <Stack gap="xs" mt={4}>
+            {SUBJECTS.map(({ value, label }) => (
+              <Checkbox key={value} value={value} label={label} />
+            ))}
+          </Stack>
+        </Checkbox.Group>
+      )}
       <TagsInput
-        label="And everybody of these classes"
-        description="Such as barred or vip: a person's class is set on their page."
+        label={absent ? "Of these classes" : "And everybody of these classes"}
+        description={
+          absent
+            ? "None: everybody known who was seen before. A person's class is set on their page."
+            : "Such as barred or vip: a person's class is set on their page."
+        }
         data={classes}
         value={draft.classes ?? []}
         onChange={(chosen) => set({ classes: chosen })}
@@ -210,65 +226,6 @@ function Addresses({
   );
 }
 
-const EVERY_DAY = DAYS.map((_, day) => day);
-
-function HoursField({
-  label,
-  hours,
-  onChange,
-}: {
-  label: string;
-  hours: WeeklyHours | undefined;
-  onChange: (hours: WeeklyHours | undefined) => void;
-}) {
-  const usual = { days: EVERY_DAY, start: "22:00", end: "06:00" };
-  return (
-    <Input.Wrapper label={label} labelElement="div">
-      <Switch
-        mt={4}
-        label={hours ? "Certain hours" : "None set"}
-        aria-label={label}
-        checked={hours !== undefined}
-        onChange={(event) => onChange(event.currentTarget.checked ? usual : undefined)}
-      />
-      {hours && (
-        <Stack gap="xs" mt="xs">
-          <Group gap="xs">
-            <TextInput
-              type="time"
-              aria-label="From"
-              value={hours.start}
-              onChange={(event) => onChange({ ...hours, start: event.currentTarget.value })}
-              required
-            />
-            <Text>to</Text>
-            <TextInput
-              type="time"
-              aria-label="Until"
-              value={hours.end}
-              onChange={(event) => onChange({ ...hours, end: event.currentTarget.value })}
-              required
-            />
-          </Group>
-          <Chip.Group
-            multiple
-            value={(hours.days ?? EVERY_DAY).map(String)}
-            onChange={(days) => onChange({ ...hours, days: days.map(Number).sort() })}
-          >
-            <Group gap={4}>
-              {DAYS.map((name, day) => (
-                <Chip key={name} value={String(day)} size="xs">
-                  {name}
-                </Chip>
-              ))}
-            </Group>
-          </Chip.Group>
-        </Stack>
-      )}
-    </Input.Wrapper>
-  );
-}
-
 /** What the rule would have said, as people are called now. */
 function Preview({ draft }: { draft: AlertRuleBody }) {
   const cameraName = useCameraName();
@@ -280,12 +237,14 @@ function Preview({ draft }: { draft: AlertRuleBody }) {
   return (
     <section aria-label="What it would have sent" aria-live="polite">
       <Text fz="sm" fw={600}>
-        In the last 24 hours this would have been {count(alerts, "alert")} of{" "}
-        {count(visits, "visit")}, in {count(messages, "message")}.
+        In the last 24 hours this would have been {count(alerts, "alert")}
+        {!isAboutAbsence(settled) && ` of ${count(visits, "visit")}`}, in{" "}
+        {count(messages, "message")}.
       </Text>
       {examples.slice(0, 5).map(({ person, camera_id, captured_at, to }) => (
         <Text key={`${person.id} ${captured_at}`} fz="xs" c="dimmed">
-          {clockTime(captured_at)} {personName(person)} at {cameraName(camera_id)}
+          {clockTime(captured_at)} {personName(person)}{" "}
+          {isAboutAbsence(settled) ? "had not come" : `at ${cameraName(camera_id)}`}
           {to.length > 0 && `: ${listed(to.map(addressWords))}`}
         </Text>
       ))}
@@ -313,7 +272,9 @@ function complete(draft: AlertRuleBody): AlertRuleBody {
 }
 
 function isComplete(draft: AlertRuleBody): boolean {
-  const aboutSomebody = Boolean(draft.about?.length || draft.classes?.length);
+  const aboutSomebody = isAboutAbsence(draft)
+    ? Boolean(draft.hours?.length)
+    : Boolean(draft.about?.length || draft.classes?.length);
   const days = [...(draft.hours ?? []), ...(draft.quiet ?? [])].every(({ days }) => days?.length);
   const escalation = !draft.escalate_after_minutes || Boolean(draft.escalate_to?.length);
   return draft.name.trim() !== "" && aboutSomebody && days && escalation;

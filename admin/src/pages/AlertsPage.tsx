@@ -23,7 +23,7 @@ import { ForManagers } from "../components/ForRoles";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
-import { count, fullTime, listed } from "../format";
+import { clockTime, count, fullTime, listed } from "../format";
 import { personName } from "../outcome";
 import styles from "./AlertsPage.module.css";
 
@@ -128,7 +128,13 @@ function AlertRow({ alert }: { alert: Alert }) {
           {name}
         </Text>
         <Text fz="sm" c="dimmed">
-          {alert.camera.name} · <TimeAgo at={alert.captured_at} />
+          {alert.absence ? (
+            <Missed {...alert.absence} until={alert.captured_at} />
+          ) : (
+            <>
+              {alert.camera.name} · <TimeAgo at={alert.captured_at} />
+            </>
+          )}
         </Text>
         <Told alert={alert} />
         {alert.reason && alert.status !== "sent" && (
@@ -150,6 +156,16 @@ function AlertRow({ alert }: { alert: Alert }) {
         </Text>
       </div>
     </Link>
+  );
+}
+
+function Missed(props: { expected_from: string; last_seen_at: string; until: string }) {
+  const { expected_from: from, last_seen_at: last, until } = props;
+  return (
+    <>
+      Not seen from {clockTime(from)} to {clockTime(until)}, <TimeAgo at={until} />; last seen{" "}
+      <TimeAgo at={last} />
+    </>
   );
 }
 

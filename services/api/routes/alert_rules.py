@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from services.api.absences import missing_between
 from services.api.dependencies import ADMINS, MANAGERS, Api, Principal
 from services.api.state import State
 from services.api.views import rule_view
@@ -70,8 +71,10 @@ async def delete(rule_id: str, principal: Admin, state: Api) -> None:
 
 @router.post("/preview", dependencies=[Depends(ADMINS)])
 async def preview(body: wire.AlertRuleBody, state: Api) -> wire.RulePreview:
-    """What a rule would have said of the visits of the last 24 hours, as people are called now."""
+    """What a rule would have said of the last 24 hours, as people are called now."""
     rule = _rule("", body)
+    if rule.is_about_absence:
+        return await _previewed_absences(state, rule)
     visits = await _recent_visits(state)
     occasions = [one for one in await _occasions(state, visits) if one is not None]
     told: list[Told] = []
@@ -85,7 +88,25 @@ async def preview(body: wire.AlertRuleBody, state: Api) -> wire.RulePreview:
         visits=len(occasions),
         alerts=len(alerts),
         messages=messages,
-        examples=[_previewed(rule, *one) for one in reversed(alerts[-_EXAMPLES:])],
+        examples=[
+            _previewed(rule, occasion, stay.detection_id)
+            for stay, occasion in reversed(alerts[-_EXAMPLES:])
+        ],
+    )
+
+
+async def _previewed_absences(state: State, rule: Rule) -> wire.RulePreview:
+    now = utc_now()
+    missing = await missing_between(state, rule, now - _PREVIEWED, now)
+    messages = (deliveries([rule], one.occasion, now=one.occasion.moment) for one in missing)
+    return wire.RulePreview(
+        visits=0,
+        alerts=len(missing),
+        messages=sum(map(len, messages)),
+        examples=[
+            _previewed(rule, one.occasion, one.detection_id)
+            for one in reversed(missing[-_EXAMPLES:])
+        ],
     )
 
 
@@ -108,12 +129,12 @@ async def _occasions(state: State, visits: Sequence[Stay]) -> list[tuple[Stay, O
     return found
 
 
-def _previewed(rule: Rule, stay: Stay, occasion: Occasion) -> wire.PreviewedAlert:
+def _previewed(rule: Rule, occasion: Occasion, detection_id: str | None) -> wire.PreviewedAlert:
     person = occasion.person
     return wire.PreviewedAlert(
         person=wire.PersonBrief(id=person.id, name=person.name, kind=person.kind),
         camera_id=occasion.camera.id,
-        detection_id=stay.detection_id,
+        detection_id=detection_id,
         captured_at=occasion.moment,
         to=addresses(rule.to, occasion),
     )

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from services.notifier.messages import alert_message, digest_message, escaped
 from usher.domain.records import DeliveryKind, PersonKind
-from usher.wire import Camera, PersonBrief
+from usher.wire import Absence, Camera, ClaimedDelivery, PersonBrief
 
 from .conftest import JPEG, claimed
 
@@ -27,6 +27,31 @@ def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
         "To hear no more of them: `!ignore p-7k3qxz`",
         "http://usher.test:8000/people/p-7k3qxz",
     ]
+
+
+def missed() -> ClaimedDelivery:
+    """Alice was expected from twelve o'clock on, and did not come."""
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    absence = Absence(expected_from=noon, last_seen_at=noon - timedelta(days=1))
+    return claimed(person=brief("Alice", PersonKind.KNOWN), absence=absence)
+
+
+def test_alert_says_who_did_not_come_and_where_they_were_last() -> None:
+    message = alert_message(missed(), panel_url=PANEL, zone=CET)
+    not_seen = "was not seen on 2026-11-22 between 13:00 and 14:03 CET"
+    assert message.title == f"Alice {not_seen}"
+    assert message.text.splitlines() == [
+        f"**Alice** {not_seen}",
+        "Last seen at Front door, 2026-11-21 13:00:00 CET",
+        f"{PANEL}/people/p-7k3qxz",
+    ]
+    assert message.details["expected_from"] == "2026-11-22T12:00:00+00:00"
+
+
+def test_digest_counts_at_no_camera_who_did_not_come() -> None:
+    message = digest_message([claimed(id="a2"), missed()], panel_url=PANEL, zone=CET)
+    assert "1 alert at Front door" in message.text
+    assert "Alice was not seen on 2026-11-22 between 13:00 and 14:03 CET" in message.text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,14 @@ from usher.domain.alerting import (
     Hours,
     Occasion,
     Rule,
+    Span,
     Subject,
     Told,
     addresses,
     applies,
     deliveries,
+    ended_between,
+    is_expected,
     qualified,
 )
 from usher.domain.records import Camera, DeliveryKind, Person, PersonKind
@@ -202,3 +206,67 @@ def test_muted_address_is_not_told_until_then() -> None:
     ]
     over = SUNDAY_NOON + timedelta(minutes=1)
     assert len(deliveries([rule], seen(), now=over, muted=muted)) == 2
+
+
+# ---- Who does not come ---------------------------------------------------------------------------
+
+WORKDAYS = (0, 1, 2, 3, 4)
+MORNING = Hours(WORKDAYS, 8 * 60, 10 * 60)
+ABSENT = replace(RULE, about=(Subject.ABSENT,), hours=(MORNING,), zone="Europe/Berlin")
+
+
+def test_a_rule_about_absence_says_nothing_of_visits() -> None:
+    rule = replace(ABSENT, hours=(), classes=("staff",))
+    assert not applies(rule, seen(replace(ADA, class_name="staff")))
+
+
+def test_hours_that_ended_are_those_of_the_rules_own_days_and_zone() -> None:
+    # From Friday noon to Tuesday noon: Monday's and Tuesday's, in Berlin's winter.
+    found = ended_between(ABSENT, at_hour(12, day=20), at_hour(12, day=24))
+    assert found == [
+        Span(at_hour(7, day=23), at_hour(9, day=23)),
+        Span(at_hour(7, day=24), at_hour(9, day=24)),
+    ]
+    assert ended_between(ABSENT, at_hour(9, day=24), at_hour(12, day=24)) == []
+    assert ended_between(ABSENT, at_hour(8, day=24), at_hour(9, day=24)) == found[1:]
+
+
+def test_hours_over_midnight_end_on_the_day_after() -> None:
+    rule = replace(RULE, about=(Subject.ABSENT,), hours=(NIGHT,))
+    assert ended_between(rule, at_hour(12), at_hour(12, day=23)) == [
+        Span(at_hour(22), at_hour(7, day=23))
+    ]
+
+
+@pytest.mark.parametrize("day", [28, 29])
+def test_hours_keep_to_the_clock_on_the_wall_when_it_is_put_forward(day: int) -> None:
+    rule = replace(ABSENT, hours=(replace(MORNING, days=EVERY_DAY),))
+    since = datetime(2026, 3, day, tzinfo=UTC)
+    (span,) = ended_between(rule, since, since + timedelta(hours=20))
+    assert span.start == since + timedelta(hours=7 if day == 28 else 6)
+    assert span.end - span.start == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"class_name": "staff"}, True),
+        ({"class_name": "visitor"}, False),
+        ({"kind": PersonKind.UNKNOWN}, False),
+        ({"kind": PersonKind.IGNORED}, False),
+        ({"valid_from": at_hour(8, day=23)}, False),
+        ({"valid_until": at_hour(8, day=23)}, False),
+        ({"snoozed_until": at_hour(12, day=23)}, False),
+        ({"snoozed_until": at_hour(8, day=23)}, True),
+    ],
+)
+def test_who_is_expected(changes: dict[str, Any], expected: bool) -> None:
+    span = Span(at_hour(7, day=23), at_hour(9, day=23))
+    rule = replace(ABSENT, classes=("staff",))
+    ada = replace(ADA, **{"class_name": "staff", **changes})
+    assert is_expected(rule, ada, span) is expected
+
+
+def test_a_rule_without_classes_expects_everybody_known() -> None:
+    assert is_expected(ABSENT, ADA, Span(at_hour(7, day=23), at_hour(9, day=23)))
