@@ -148,4 +148,4 @@ def detections_on(page: Page) -> Locator:
 async def undo(page: Page) -> None:
     """Press the button of the notification that says what was done."""
     await page.get_by_role("alert").get_by_role("button", name="Undo").click()
-    await expect(page.get_by_text("Taken back.")).to_be_visible()
+    await expect(page.get_by_text("Undone.")).to_be_visible()

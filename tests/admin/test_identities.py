@@ -53,7 +53,7 @@ async def test_review_merges_all_of_a_stranger_on_yes_by_key_and_asks_again_afte
     await expect(page.get_by_text("This is Alice Archer.")).to_be_visible()
     await expect(question_about(page, "Alice Archer")).to_be_hidden()
     await page.keyboard.press("Control+z")
-    await expect(page.get_by_text("Taken back.")).to_be_visible()
+    await expect(page.get_by_text("Undone.")).to_be_visible()
     await turn_to(page, "Alice Archer")
     await page.goto(f"/people/{alice}")
     await expect(page.get_by_text("No camera has seen Alice Archer yet.")).to_be_visible()
@@ -194,7 +194,7 @@ async def test_history_says_who_did_what_and_takes_it_back(page: Page) -> None:
     await expect(changes).to_contain_text(f"{username}, just now")
     await changes.get_by_role("button", name="Undo").click()
 
-    await expect(changes).to_contain_text(f"Taken back by {username}")
+    await expect(changes).to_contain_text(f"Undone by {username}")
     await expect(changes.get_by_role("button", name="Undo")).to_be_hidden()
     await expect(page.get_by_role("button", name="Ignore", exact=True)).to_be_visible()
 

@@ -21,8 +21,8 @@ async def test_system_page_says_what_is_kept_and_how_much_room_is_left(page: Pag
 
 async def test_admin_chooses_how_long_things_are_kept(page: Page) -> None:
     await page.goto("/settings")
-    strangers = page.get_by_label("Strangers who were not seen for")
-    known = page.get_by_label("Pictures of people Usher knows")
+    strangers = page.get_by_label("Delete strangers who were not seen for")
+    known = page.get_by_label("Delete pictures of people Usher knows")
     section = page.get_by_role("region", name="How long things are kept")
     save = section.get_by_role("button", name="Save")
 

@@ -64,7 +64,7 @@ async def test_review_names_a_stranger_by_key_and_u_takes_it_back(
     await expect(page.get_by_text("Usher knows Fanny Finsy now.")).to_be_visible()
     await expect(shown).to_be_hidden()
     await page.keyboard.press("u")
-    await expect(page.get_by_text("Taken back.")).to_be_visible()
+    await expect(page.get_by_text("Undone.")).to_be_visible()
     await turn_to_stranger(page, stranger)
 
 

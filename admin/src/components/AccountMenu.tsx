@@ -26,7 +26,7 @@ import styles from "./AccountMenu.module.css";
 import { PasswordDialog } from "./PasswordDialog";
 
 const SCHEMES = [
-  { value: "auto", label: "As the system", Icon: IconDeviceDesktop },
+  { value: "auto", label: "As this device", Icon: IconDeviceDesktop },
   { value: "light", label: "Light", Icon: IconSun },
   { value: "dark", label: "Dark", Icon: IconMoon },
 ] as const;

@@ -52,7 +52,7 @@ function What({ change }: { change: IdentityChange }) {
         {actorName(change.actor)}, <TimeAgo at={at} />
         {undoneAt && (
           <>
-            {" · "}Taken back by {actorName(undoneBy ?? "somebody")}, <TimeAgo at={undoneAt} />
+            {" · "}Undone by {actorName(undoneBy ?? "somebody")}, <TimeAgo at={undoneAt} />
           </>
         )}
         {!undoneAt && change.final && ` · Cannot be taken back: ${change.final}`}
@@ -76,7 +76,7 @@ function UndoButton({ change: { id, ...change } }: { change: IdentityChange }) {
       onClick={() =>
         undoing.run(
           () => undoChange(id),
-          () => notifications.show({ message: "Taken back." }),
+          () => notifications.show({ message: "Undone." }),
         )
       }
     >

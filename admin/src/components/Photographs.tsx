@@ -1,5 +1,7 @@
 import {
   ActionIcon,
+  Alert,
+  Anchor,
   Button,
   FileButton,
   Group,
@@ -11,10 +13,11 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { Fragment, useRef, useState } from "react";
+import { Link } from "react-router";
 import { addFace, addVideo, faceImage, removeFace } from "../api/client";
-import { SHOWS_ERROR, useChange, useFaces } from "../api/queries";
-import type { Face, Person } from "../api/types";
+import { SHOWS_ERROR, useChange, useFaces, useIdentityStats } from "../api/queries";
+import type { Face, Person, PersonBrief } from "../api/types";
 import { count, fullTime } from "../format";
 import { personName } from "../outcome";
 import { CameraShots } from "./CameraShots";
@@ -26,9 +29,10 @@ import { ForManagers } from "./ForRoles";
 import { LoadMore } from "./LoadMore";
 import styles from "./Photographs.module.css";
 
-/** A person's references: what new faces are compared with. */
+/** A person's references: what new faces are compared with, and which do not seem to be theirs. */
 export function Photographs({ person }: { person: Person }) {
   const faces = useFaces(person.id);
+  const { doubtful, alike } = useDoubts(person.id);
   const [removing, setRemoving] = useState<Face>();
   const change = useChange();
 
@@ -45,6 +49,7 @@ export function Photographs({ person }: { person: Person }) {
         <Uploads personId={person.id} />
       </ForManagers>
       {faces.isError && <Failure error={faces.error} retry={faces.refetch} />}
+      <Doubts person={person} doubtful={doubtful} alike={alike} />
       <CardGrid label="Photographs" cardWidth={100}>
         {faces.isPending &&
           Array.from({ length: person.faces }, (_, place) => (
@@ -59,7 +64,11 @@ export function Photographs({ person }: { person: Person }) {
               loading="lazy"
             />
             <span className={styles.origin}>
-              {face.origin === "enrolment" ? "Uploaded" : "From a camera"}
+              {doubtful.has(face.id)
+                ? "Somebody else?"
+                : face.origin === "enrolment"
+                  ? "Uploaded"
+                  : "From a camera"}
             </span>
             <ForManagers>
               <ActionIcon
@@ -90,6 +99,54 @@ export function Photographs({ person }: { person: Person }) {
           ` It is the only one: ${personName(person)} will not be recognised until there is another.`}
       </Confirmation>
     </Stack>
+  );
+}
+
+/** Photographs that fit the person badly, by id, and who else looks like them. */
+function useDoubts(personId: string) {
+  const stats = useIdentityStats().data;
+  const doubtful = new Map(
+    stats?.doubtful
+      .filter(({ person }) => person.id === personId)
+      .map(({ face_id, closer_to }) => [face_id, closer_to ?? null]),
+  );
+  const alike = (stats?.look_alikes ?? [])
+    .filter(({ persons }) => persons.some(({ id }) => id === personId))
+    .flatMap(({ persons }) => persons.filter(({ id }) => id !== personId));
+  return { doubtful, alike };
+}
+
+function Doubts({
+  person,
+  doubtful,
+  alike,
+}: {
+  person: Person;
+  doubtful: Map<string, PersonBrief | null>;
+  alike: PersonBrief[];
+}) {
+  const closer = [...doubtful.values(), ...alike].filter((one) => one !== null);
+  const others = [...new Map(closer.map((one) => [one.id, one])).values()];
+  if (doubtful.size === 0 && others.length === 0) return null;
+  return (
+    <Alert color="orange" title="Are all of these the same person?">
+      {doubtful.size > 0 &&
+        `${count(doubtful.size, "photograph")} may show somebody else: look at what is marked, and remove what is not ${personName(person)}. `}
+      {others.length > 0 && (
+        <>
+          Usher may take {personName(person)} for{" "}
+          {others.map((one, at) => (
+            <Fragment key={one.id}>
+              {at > 0 && ", "}
+              <Anchor component={Link} to={`/people/${one.id}`} inherit underline="always">
+                {personName(one)}
+              </Anchor>
+            </Fragment>
+          ))}
+          . If they are one person, merge them.
+        </>
+      )}
+    </Alert>
   );
 }
 

@@ -36,18 +36,18 @@ export function RetentionForm({ settings }: { settings: OperatingSettings }) {
     <>
       <Group gap="md" mt="xs" align="end">
         <NativeSelect
-          label="Strangers who were not seen for"
+          label="Delete strangers who were not seen for"
           value={strangers}
           disabled={!mayChange}
           onChange={(event) => setStrangers(event.currentTarget.value)}
-          data={choices(settings.strangers_kept_days, "are kept until deleted")}
+          data={choices(settings.strangers_kept_days)}
         />
         <NativeSelect
-          label="Pictures of people Usher knows, older than"
+          label="Delete pictures of people Usher knows that are older than"
           value={known}
           disabled={!mayChange}
           onChange={(event) => setKnown(event.currentTarget.value)}
-          data={choices(settings.known_kept_days, "are kept until deleted")}
+          data={choices(settings.known_kept_days)}
         />
         {mayChange && (
           <Button
@@ -87,11 +87,11 @@ function consequence({ strangers, detections }: RetentionDue): string {
   );
 }
 
-function choices(current: number | null, ever: string) {
+function choices(current: number | null) {
   const days = new Set(current === null ? DAYS : [...DAYS, current]);
   const sorted = [...days].sort((one, other) => one - other);
   return [
-    { value: EVER, label: ever },
+    { value: EVER, label: "Never" },
     ...sorted.map((number) => ({ value: String(number), label: count(number, "day") })),
   ];
 }

@@ -81,7 +81,7 @@ export function LastAnswer() {
     keep(undefined);
     change.run(
       () => undoAll(answer.changes),
-      () => notifications.show({ message: "Taken back." }),
+      () => notifications.show({ message: "Undone." }),
     );
   }
 
@@ -128,7 +128,7 @@ function Undoable({
     keep(undefined);
     change.run(
       () => undoAll(changes),
-      () => notifications.show({ message: "Taken back." }),
+      () => notifications.show({ message: "Undone." }),
     );
   }
 
