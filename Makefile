@@ -45,10 +45,11 @@ help:
 run: setup
 	@$(VENV)/bin/usher up $(ARGS)
 
-# A file's tests stay together: they share what was started for them.
+# A file's tests stay together: they share what was started for them. In their order: the few long
+# ones of whole systems come before the many short ones, so that both processes end together.
 test: preflight-test setup bot
 	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" \
-		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile \
+		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 $(ARGS)
 
 # ---- For developers -----------------------------------------------------------------------------

@@ -76,7 +76,8 @@ def consolidate(sightings: Sightings, *, link: float, merge: float) -> Rows:
     apart = _Apart(sightings)
     for _ in range(_ROUNDS):
         before = sightings.persons
-        decided = apart.but_not_together(before, _decided_again(sightings, link))
+        decided = _that_hold(sightings, _decided_again(sightings, link))
+        decided = apart.but_not_together(before, decided)
         sightings = replace(sightings, persons=decided)
         sightings = replace(sightings, persons=_merged(sightings, merge, apart))
         if _same_partition(before, sightings.persons):
@@ -133,6 +134,27 @@ def _decided_again(sightings: Sightings, link: float) -> Rows:
         elsewhere = np.where(fits, numbers[best], beyond + some)
         decided[some] = np.where(leaves, elsewhere, decided[some])
     return decided
+
+
+def _that_hold(sightings: Sightings, decided: Rows) -> Rows:
+    """Only moves that bring a face closer when all others have moved too.
+
+    Two faces that are drawn to each other would change places at every look.
+    """
+    moved = np.flatnonzero(decided != sightings.persons)
+    numbers, places = np.unique(decided, return_inverse=True)
+    sums, counts = _sums(sightings.faces, places)
+    left = np.searchsorted(numbers, sightings.persons[moved])
+    is_left = left < len(numbers)
+    is_left[is_left] = numbers[left[is_left]] == sightings.persons[moved][is_left]
+    is_left &= counts[places[moved]] > 1  # what stands alone has left whom it does not fit
+    moved, left = moved[is_left], left[is_left]
+    faces = sightings.faces[moved]
+    there = np.einsum("md,md->m", faces, unit(sums[places[moved]] - faces))
+    back = np.einsum("md,md->m", faces, unit(sums[left]))
+    held = decided.copy()
+    held[moved] = np.where(there > back, decided[moved], sightings.persons[moved])
+    return held
 
 
 def _cosines(faces: Vectors, own: Rows, sums: Vectors, crowd: Crowd) -> Vectors:

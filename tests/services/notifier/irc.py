@@ -30,7 +30,7 @@ class Speaker:
 
     def __init__(self, port: int, nick: str) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self._lines = self._socket.makefile("r", encoding="utf-8", newline="\r\n")
+        self._rest = b""
         self.nick = nick
         self._send(f"NICK {nick}")
         self._send(f"USER {nick} 0 * :{nick}")
@@ -40,41 +40,42 @@ class Speaker:
 
     def hear(self, pattern: str, *, within_s: float) -> re.Match[str]:
         """What somebody says to this person that has the pattern in it."""
-        deadline = time.monotonic() + within_s
-        while (left := deadline - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            try:
-                line = self._lines.readline()
-            except TimeoutError:
-                break
-            if line.startswith("PING"):
-                self._send("PONG" + line[4:].rstrip())
-            elif " PRIVMSG " in line and (found := re.search(pattern, line)):
+        for line in self._lines(within_s):
+            if " PRIVMSG " in line and (found := re.search(pattern, line)):
                 return found
         pytest.fail(f"nobody said {pattern!r} within {within_s} s")
 
     def heard(self, *, for_s: float) -> list[str]:
         """All that is said to this person in that time."""
-        said, until = [], time.monotonic() + for_s
-        while (left := until - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            try:
-                line = self._lines.readline()
-            except TimeoutError:
-                break
-            if " PRIVMSG " in line:
-                said.append(line.rstrip())
-        return said
+        return [line for line in self._lines(for_s) if " PRIVMSG " in line]
 
     def is_there(self, nick: str) -> bool:
         self._send(f"ISON {nick}")
-        while not (found := re.match(r"\S+ 303 \S+ :?(.*)", self._lines.readline())):
-            pass
-        return nick in found[1]
+        for line in self._lines(ANSWERS_WITHIN_S):
+            if found := re.match(r"\S+ 303 \S+ :?(.*)", line):
+                return nick in found[1]
+        pytest.fail("the server does not answer")
 
     def close(self) -> None:
-        self._lines.close()
         self._socket.close()
+
+    def _lines(self, within_s: float) -> Iterator[str]:
+        """Line after line, while the time lasts."""
+        until = time.monotonic() + within_s
+        while (left := until - time.monotonic()) > 0:
+            line, end, rest = self._rest.partition(b"\r\n")
+            if end:
+                self._rest = rest
+                text = line.decode(errors="replace")
+                if text.startswith("PING"):
+                    self._send("PONG" + text[4:])
+                yield text
+                continue
+            self._socket.settimeout(left)
+            try:
+                self._rest += self._socket.recv(65_536)
+            except TimeoutError:
+                return
 
     def _send(self, line: str) -> None:
         self._socket.sendall(f"{line}\r\n".encode())
