@@ -734,6 +734,9 @@ class Alert(Resource):
     id: str
     status: AlertStatus = Field(description="`sent` once everybody who is told first has been.")
     person: PersonBrief | None
+    candidate: PersonBrief | None = Field(
+        None, description="Somebody known whom the picture probably shows, until that is answered."
+    )
     camera: Camera
     detection_id: str
     visit_id: str

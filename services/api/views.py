@@ -275,12 +275,21 @@ def presence_view(attended: Attended) -> wire.Presence:
 
 
 async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wire.Alert]:
-    persons = await state.people.of_ids(sorted({alert.person_id for alert in alerts}))
+    candidates = await state.detections.candidates_of([alert.detection_id for alert in alerts])
+    ids = {alert.person_id for alert in alerts} | set(candidates.values())
+    persons = await state.people.of_ids(sorted(ids))
     cameras = await state.cameras.of_ids(sorted({alert.camera_id for alert in alerts}))
     names = await names_of(state, {alert.answered_by for alert in alerts if alert.answered_by})
     now = wire.utc_now()
     return [
-        _alert_view(alert, persons.get(alert.person_id), cameras.get(alert.camera_id), names, now)
+        _alert_view(
+            alert,
+            persons.get(alert.person_id),
+            persons.get(candidates.get(alert.detection_id, "")),
+            cameras.get(alert.camera_id),
+            names,
+            now,
+        )
         for alert in alerts
     ]
 
@@ -288,6 +297,7 @@ async def alert_views(state: State, alerts: Sequence[records.Alert]) -> list[wir
 def _alert_view(
     alert: records.Alert,
     person: records.Person | None,
+    candidate: records.Person | None,
     camera: records.Camera | None,
     names: Mapping[str, str],
     now: datetime,
@@ -296,6 +306,7 @@ def _alert_view(
         id=alert.id,
         status=alert.status,
         person=brief_view(person),
+        candidate=brief_view(candidate),
         camera=camera_view(camera or records.Camera(id=alert.camera_id, name=alert.camera_id), now),
         detection_id=alert.detection_id,
         visit_id=alert.visit_id,

@@ -129,7 +129,7 @@ def alert_message(
         Of the time in the message; by default this machine's.
     """
     alert, kind = claimed.alert, claimed.delivery.kind
-    who, where = who_is(alert.person), alert.camera.name
+    who, where = who_it_may_be(alert), alert.camera.name
     seen_at = _local(alert.captured_at, zone)
     if kind is DeliveryKind.SETTLED:
         return _settled_message(claimed, panel_url)
@@ -212,7 +212,7 @@ def digest_message(
 
 
 def _digest_line(alert: Alert, zone: tzinfo | None) -> str:
-    who = escaped(who_is(alert.person))
+    who = escaped(who_it_may_be(alert))
     if alert.absence:
         return f"{who} {_missed(alert.absence, alert.captured_at, zone)}"
     return f"{who}, {escaped(alert.camera.name)}, {_local(alert.captured_at, zone)}"
@@ -295,6 +295,7 @@ def _details(claimed: ClaimedDelivery) -> dict[str, Any]:
     return {
         "alert_id": alert.id,
         "person": alert.person.model_dump(mode="json") if alert.person else None,
+        "candidate": alert.candidate.model_dump(mode="json") if alert.candidate else None,
         "camera": {"id": alert.camera.id, "name": alert.camera.name},
         "captured_at": alert.captured_at.isoformat(),
         "expected_from": alert.absence.expected_from.isoformat() if alert.absence else None,
@@ -314,16 +315,17 @@ def alert_text(alert: Alert, *, panel_url: str, zone: tzinfo | None = None) -> s
     No line begins with code: Errbot's renderers lose a line break before it.
     """
     where, seen_at = escaped(alert.camera.name), _local(alert.captured_at, zone)
-    lines = [f"**{escaped(who_is(alert.person))}** at {where}, {seen_at}"]
+    who = escaped(who_it_may_be(alert))
+    lines = [f"**{who}** at {where}, {seen_at}"]
     if alert.absence:
         last = _local(alert.absence.last_seen_at, zone)
-        lines = [
-            f"**{escaped(who_is(alert.person))}** {_missed(alert.absence, alert.captured_at, zone)}"
-        ]
+        lines = [f"**{who}** {_missed(alert.absence, alert.captured_at, zone)}"]
         lines += [f"Last seen at {where}, {last}"]
     if alert.answered_by and alert.person:
         lines.append(f"Settled: {escaped(alert.answer or '')} (says {escaped(alert.answered_by)})")
     elif alert.person is not None and alert.person.kind is PersonKind.UNKNOWN:
+        if alert.candidate:
+            lines.append(f"If it is them: `!same {alert.person.id} {alert.candidate.id}`")
         lines += [
             f"If you know them: `!name {alert.person.id} NAME`",
             f"To hear no more of them: `!ignore {alert.person.id}`",
@@ -503,6 +505,15 @@ def who_is(person: PersonBrief | None) -> str:
             return f"Ignored person {person.name or person.id}"
         case _:
             return person.name or person.id
+
+
+def who_it_may_be(alert: Alert) -> str:
+    """Who it is, and whom the picture probably shows where nobody has said so yet."""
+    who = who_is(alert.person)
+    is_open = alert.person is not None and alert.person.kind is PersonKind.UNKNOWN
+    if alert.candidate is None or not is_open:
+        return who
+    return f"{who}, perhaps {alert.candidate.name or alert.candidate.id}"
 
 
 def link_to(panel_url: str, person: PersonBrief | None) -> str:

@@ -494,6 +494,12 @@ class Detections:
         waiting = {"candidate_id": {"$type": "string"}, **scope.query()}
         return await self._detections.count_documents(waiting)
 
+    async def candidates_of(self, detection_ids: Sequence[str]) -> dict[str, str]:
+        """Whom each of the detections probably shows, of those that wait for an answer to that."""
+        query = {"_id": {"$in": list(detection_ids)}, "candidate_id": {"$type": "string"}}
+        found = await self._detections.find(query, {"candidate_id": 1}).to_list()
+        return {row["_id"]: row["candidate_id"] for row in found}
+
     async def waits_from_before(self, moment: datetime) -> bool:
         """Whether something that was captured before then is still to be classified."""
         query = {"status": {"$in": list(UNFINISHED)}, "captured_at": {"$lt": moment}}

@@ -267,6 +267,7 @@ export type Alert = {
   id: string;
   status: AlertStatus;
   person: PersonBrief | null;
+  candidate?: PersonBrief | null;
   camera: Camera;
   detection_id: string;
   visit_id: string;

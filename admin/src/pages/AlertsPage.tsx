@@ -126,6 +126,9 @@ function AlertRow({ alert }: { alert: Alert }) {
       <Stack gap={1} className={styles.what}>
         <Text fw={600} truncate c={alert.person?.kind === "unknown" ? STRANGER_INK : undefined}>
           {name}
+          {alert.candidate && alert.person?.kind === "unknown" && (
+            <>, perhaps {personName(alert.candidate)}</>
+          )}
         </Text>
         <Text fz="sm" c="dimmed">
           {alert.absence ? (

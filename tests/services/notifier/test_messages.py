@@ -29,6 +29,15 @@ def test_alert_says_who_where_when_and_what_one_can_answer() -> None:
     ]
 
 
+def test_alert_says_whom_it_probably_shows_and_how_to_say_so() -> None:
+    bob = PersonBrief(id="p-b0b000", name="Bob", kind=PersonKind.KNOWN)
+    message = alert_message(claimed(candidate=bob), panel_url=PANEL, zone=CET)
+    assert message.title == f"Unknown face p-7k3qxz, perhaps Bob at Front door, {AT}"
+    assert message.text.splitlines()[1] == "If it is them: `!same p-7k3qxz p-b0b000`"
+    answered = claimed(candidate=bob, person=brief("Alice", PersonKind.KNOWN))
+    assert "Bob" not in alert_message(answered, panel_url=PANEL, zone=CET).text
+
+
 def missed() -> ClaimedDelivery:
     """Alice was expected from twelve o'clock on, and did not come."""
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -17,6 +17,7 @@ from usher.domain.records import (
     DetectionStatus,
     PersonKind,
 )
+from usher.storage.alert_rules import AlertIntents
 from usher.storage.assignments import Assignment
 from usher.storage.leases import Leases
 
@@ -350,6 +351,26 @@ class TestVisits:
             *(Assignment(detection=embedded(n), person_id="p-1") for n in range(1, 40))
         )
         assert len(await house.all("alerts")) == 1
+
+    @pytest.mark.parametrize("written", [False, True])
+    async def test_alert_is_written_with_what_it_tells_of_or_neither_is(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, written: bool
+    ) -> None:
+        """However far a classifier comes before it is killed."""
+        write = AlertIntents.write
+
+        async def killed(self: AlertIntents, *given: Any) -> None:
+            if written:
+                await write(self, *given)
+            raise RuntimeError("killed")
+
+        item = embedded()
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
+            patched.setattr(AlertIntents, "write", killed)
+            await house.commit(founding(item, "p-1"))
+        assert (await house.detections.get(item.id)).status is DetectionStatus.EMBEDDED
+        for name in ("persons", "visits", "alerts"):
+            assert await house.all(name) == []
 
     async def test_visit_is_the_latest_when_a_detection_lies_between_two(
         self, house: House

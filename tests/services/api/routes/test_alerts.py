@@ -42,6 +42,19 @@ async def settle(api: Api, token: str, error: str | None = None, **body: Any) ->
     return alert
 
 
+async def test_alert_names_whom_its_picture_probably_shows(api: Api) -> None:
+    detection_id, bob = await api.detection(), await api.person("Bob")
+    stranger = await api.assigned(detection_id)
+    await api.alert(stranger, detection_id=detection_id)
+    (alert,) = (await api.manager.get("/alerts")).json()["items"]
+    assert alert["candidate"] is None
+    await api.database["detections"].update_one(
+        {"_id": detection_id}, {"$set": {"candidate_id": bob}}
+    )
+    (alert,) = (await api.manager.get("/alerts")).json()["items"]
+    assert (alert["candidate"]["id"], alert["candidate"]["name"]) == (bob, "Bob")
+
+
 async def free_at(api: Api, alert_id: str) -> datetime:
     document = await api.database["alerts"].find_one({"_id": alert_id})
     assert document is not None
