@@ -1,4 +1,5 @@
 import {
+  Alert,
   Badge,
   type CSSVariablesResolver,
   createTheme,
@@ -28,6 +29,8 @@ export const theme = createTheme({
     },
   },
   components: {
+    // On its own tint, a colour is too pale to be read.
+    Alert: Alert.extend({ styles: { title: { color: "var(--mantine-color-text)" } } }),
     Badge: Badge.extend({ defaultProps: { tt: "none", fw: 600 } }),
     Drawer: Drawer.extend(DIALOG),
     Modal: Modal.extend(DIALOG),

@@ -79,6 +79,14 @@ export function grabFrame(video: HTMLVideoElement): HTMLCanvasElement | undefine
   return width && height ? drawn(video, { x1: 0, y1: 0, x2: width, y2: height }, 1) : undefined;
 }
 
+/** A photograph as it is looked at, to be treated as a frame. */
+export async function frameOf(photograph: File): Promise<HTMLCanvasElement> {
+  const bitmap = await createImageBitmap(photograph);
+  const frame = drawn(bitmap, { x1: 0, y1: 0, x2: bitmap.width, y2: bitmap.height }, 1);
+  bitmap.close();
+  return frame;
+}
+
 /** A frame as it is sent to be recognised, and by how much it was made smaller. */
 export async function smallFrame(frame: HTMLCanvasElement): Promise<{ jpeg: Blob; scale: number }> {
   const scale = Math.min(1, SENT_SIDE_PX / Math.max(frame.width, frame.height));
@@ -99,7 +107,7 @@ export async function faceFile(frame: HTMLCanvasElement, box: Rectangle): Promis
 }
 
 function drawn(
-  source: HTMLVideoElement | HTMLCanvasElement,
+  source: HTMLVideoElement | HTMLCanvasElement | ImageBitmap,
   { x1, y1, x2, y2 }: Rectangle,
   scale: number,
 ): HTMLCanvasElement {

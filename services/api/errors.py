@@ -22,6 +22,7 @@ log = structlog.get_logger()
 STATUS: Mapping[type[errors.UsherError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
     errors.InvalidImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SeveralFaces: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NoFaceFound: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -54,6 +54,8 @@ async def test_search_finds_a_stranger_who_then_gets_a_name(
     await expect(card).to_have_count(1)
     await assert_picture_loads(card.locator("img"))
     await assert_picture_loads(page.get_by_alt_text("What is searched for"))
+    who = page.get_by_role("note", name="Who this is")
+    await expect(who).to_contain_text("A stranger, seen before.")
 
     await results.get_by_role("button", name="This is…").click()
     await results.get_by_role("button", name="Choose the sure ones").click()

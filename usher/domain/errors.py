@@ -6,6 +6,7 @@ HTTP status codes live in `services.api.errors`, not here.
     UsherError
     ├── InvalidInput            a request or argument that cannot be right
     │   ├── InvalidImage        bytes that do not decode, or pixels that cannot be used
+    │   │   └── SeveralFaces    a photograph of several people, any of whom may be meant
     │   ├── UnsupportedImage    a format that is not accepted here
     │   ├── TooLarge            a body, file or picture over its cap
     │   ├── NoFaceFound         a photograph without a usable face
@@ -35,6 +36,10 @@ class InvalidInput(UsherError):
 
 class InvalidImage(InvalidInput):
     """The image cannot be decoded, or its pixels cannot be used."""
+
+
+class SeveralFaces(InvalidImage):
+    """The photograph shows several people, and any of them may be meant."""
 
 
 class UnsupportedImage(InvalidInput):

@@ -10,7 +10,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from usher.domain.errors import InvalidImage, NoFaceFound
+from usher.domain.errors import InvalidImage, NoFaceFound, SeveralFaces
 from usher.domain.face import DetectedFace, FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.impostors import ImpostorDistances
@@ -151,15 +151,17 @@ class FacePipeline:
         ------
         NoFaceFound
             If the photograph shows none.
+        SeveralFaces
+            If it shows several that may be meant.
         InvalidImage
-            If it shows several that may be meant, or the face is too poor.
+            If the face is too poor.
         """
         found = self.faces_in(photo_rgb)
         if not found:
             raise NoFaceFound("no face was found: use a photograph that shows one from the front")
         largest, *others = sorted(found, key=lambda face: face.box.size, reverse=True)
         if others and others[0].box.size * _CLEARLY_LARGER > largest.box.size:
-            raise InvalidImage(f"the photograph shows {len(found)} faces: cut it down to one")
+            raise SeveralFaces(f"the photograph shows {len(found)} faces: cut it down to one")
         (described,) = self.describe(photo_rgb, [largest.box])
         if not described.quality.acceptable:
             reasons = "; ".join(described.quality.reasons)

@@ -15,10 +15,13 @@ declare global {
 export class ApiError extends Error {
   /** The HTTP status; 0 where the API did not answer. */
   readonly status: number;
+  /** What the API calls the problem. */
+  readonly code: string | undefined;
 
-  constructor(message: string, status: number) {
+  constructor(message: string, status: number, code?: string) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -81,7 +84,8 @@ async function answerAhead(address: string): Promise<Response | undefined> {
 async function failure(response: Response): Promise<ApiError> {
   const problem: Partial<T.Problem> = await response.json().catch(() => ({}));
   const message = problem.detail ?? `Usher answered with status ${response.status}.`;
-  return new ApiError(message.charAt(0).toUpperCase() + message.slice(1), response.status);
+  const sentence = message.charAt(0).toUpperCase() + message.slice(1);
+  return new ApiError(sentence, response.status, problem.code);
 }
 
 function get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {

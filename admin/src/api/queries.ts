@@ -193,6 +193,17 @@ export const useFaceSearch = (probe: Probe | undefined, filter: client.SearchFil
     retry: false,
   });
 
+/** Who a photograph that is searched for shows; undefined where one may not ask. */
+export const useIdentification = (probe: Probe | undefined) => {
+  const may = useMay("admin", "manager");
+  return useQuery({
+    queryKey: ["identification", probe?.number],
+    queryFn: () => client.identify((probe as Probe).photograph),
+    enabled: probe !== undefined && may,
+    retry: false,
+  });
+};
+
 export const useAttendance = (filter: client.AttendanceFilter) =>
   useQuery({
     queryKey: ["attendance", filter],

@@ -15,7 +15,7 @@ import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/
 import { useMutation } from "@tanstack/react-query";
 import { Fragment, useRef, useState } from "react";
 import { Link } from "react-router";
-import { addFace, addVideo, faceImage, removeFace } from "../api/client";
+import { ApiError, addFace, addVideo, faceImage, removeFace } from "../api/client";
 import { SHOWS_ERROR, useChange, useFaces, useIdentityStats } from "../api/queries";
 import type { Face, Person, PersonBrief } from "../api/types";
 import { count, fullTime } from "../format";
@@ -24,6 +24,7 @@ import { CameraShots } from "./CameraShots";
 import { CardGrid } from "./CardGrid";
 import { Confirmation } from "./Confirmation";
 import { DropZone } from "./DropZone";
+import { FaceChoice } from "./FaceChoice";
 import { Failure } from "./Failure";
 import { ForManagers } from "./ForRoles";
 import { LoadMore } from "./LoadMore";
@@ -46,7 +47,7 @@ export function Photographs({ person }: { person: Person }) {
   return (
     <Stack gap="sm">
       <ForManagers>
-        <Uploads personId={person.id} />
+        <Uploads person={person} />
       </ForManagers>
       {faces.isError && <Failure error={faces.error} retry={faces.refetch} />}
       <Doubts person={person} doubtful={doubtful} alike={alike} />
@@ -150,9 +151,17 @@ function Doubts({
   );
 }
 
-type Upload = { name: string; state: "waiting" | "added" | "refused"; detail?: string | undefined };
+type Upload = {
+  name: string;
+  state: "waiting" | "added" | "refused";
+  detail?: string | undefined;
+  /** Refused; it may show the person among others. */
+  photograph?: File | undefined;
+};
 
-function Uploads({ personId }: { personId: string }) {
+function Uploads({ person }: { person: Person }) {
+  const personId = person.id;
+  const [asking, setAsking] = useState<{ place: number; photograph: File }>();
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [shooting, { open, close }] = useDisclosure();
   const clearChoice = useRef<() => void>(null);
@@ -171,12 +180,18 @@ function Uploads({ personId }: { personId: string }) {
   async function uploadAll(files: File[]) {
     clearChoice.current?.();
     setUploads(files.map(({ name }) => ({ name, state: "waiting" })));
-    for (const [place, file] of files.entries()) {
-      await mutateAsync(file).then(
-        (detail) => settle(place, { state: "added", detail }),
-        (error: Error) => settle(place, { state: "refused", detail: error.message }),
-      );
-    }
+    for (const [place, file] of files.entries()) await uploadOne(place, file, file);
+  }
+
+  function uploadOne(place: number, file: File, whole: File | undefined) {
+    return mutateAsync(file).then(
+      (detail) => settle(place, { state: "added", detail, photograph: undefined }),
+      (error: Error) => {
+        const isAmong = error instanceof ApiError && error.code === "SeveralFaces";
+        const among = isAmong ? whole : undefined;
+        settle(place, { state: "refused", detail: error.message, photograph: among });
+      },
+    );
   }
 
   const busy = uploads.some((upload) => upload.state === "waiting");
@@ -222,6 +237,17 @@ function Uploads({ personId }: { personId: string }) {
           void uploadAll(pictures);
         }}
       />
+      {asking && (
+        <FaceChoice
+          photograph={asking.photograph}
+          name={personName(person)}
+          onClose={() => setAsking(undefined)}
+          onChosen={(picture) => {
+            setAsking(undefined);
+            void uploadOne(asking.place, picture, asking.photograph);
+          }}
+        />
+      )}
       <ul className={styles.uploads} aria-label="Uploads" aria-live="polite">
         {uploads.map((upload, place) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name
@@ -232,6 +258,18 @@ function Uploads({ personId }: { personId: string }) {
                 <b>{upload.name}</b>{" "}
                 {upload.detail ?? (upload.state === "added" ? "Added." : "Waiting…")}
               </Text>
+              {upload.photograph && (
+                <Button
+                  size="compact-sm"
+                  variant="light"
+                  flex="none"
+                  onClick={() =>
+                    upload.photograph && setAsking({ place, photograph: upload.photograph })
+                  }
+                >
+                  Choose the face
+                </Button>
+              )}
             </Group>
           </li>
         ))}

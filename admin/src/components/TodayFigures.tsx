@@ -16,8 +16,8 @@ export function TodayFigures() {
       <Figures
         label="Today"
         figures={{
-          "Seen today": stats.detections,
-          People: stats.persons,
+          "Pictures today": stats.detections,
+          "People seen": stats.persons,
           "New people": stats.new_persons,
           "Alerts sent": stats.alerts_sent,
           "Being identified": stats.queue,

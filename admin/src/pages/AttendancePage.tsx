@@ -19,7 +19,7 @@ import { CameraFilter } from "../components/CameraFilter";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
-import { clockTime, dayName, isoDay, lasted, midnight, startOfDay } from "../format";
+import { clockTime, count, dayName, isoDay, lasted, midnight, startOfDay } from "../format";
 import { personName } from "../outcome";
 import styles from "./AttendancePage.module.css";
 
@@ -220,7 +220,12 @@ function DayTable({ items }: { items: Presence[] }) {
               <Table.Td visibleFrom="sm">{item.class}</Table.Td>
               <Table.Td className={styles.cell}>{clockTime(item.first_seen_at)}</Table.Td>
               <Table.Td className={styles.cell}>{clockTime(item.last_seen_at)}</Table.Td>
-              <Table.Td className={styles.cell}>{timeBetween(item)}</Table.Td>
+              <Table.Td className={styles.cell}>
+                {timeBetween(item)}
+                <Text hiddenFrom="sm" fz="xs" c="dimmed">
+                  {count(item.visits, "visit")}
+                </Text>
+              </Table.Td>
               <Table.Td visibleFrom="sm">{item.visits}</Table.Td>
             </Table.Tr>
           ))}

@@ -1,4 +1,5 @@
 import {
+  Anchor,
   Button,
   FileButton,
   Group,
@@ -12,8 +13,9 @@ import {
 import { useDisclosure } from "@mantine/hooks";
 import { IconFaceId, IconPhotoSearch, IconUserQuestion } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
+import { Link } from "react-router";
 import { assignDetection, createPerson, type SearchFilter } from "../api/client";
-import { type Probe, useCameraName, useFaceSearch } from "../api/queries";
+import { type Probe, useCameraName, useFaceSearch, useIdentification } from "../api/queries";
 import type { Confidence, Person, SearchResult } from "../api/types";
 import { ActionBar } from "../components/ActionBar";
 import { CameraFilter } from "../components/CameraFilter";
@@ -28,6 +30,7 @@ import { useObjectUrl } from "../components/useObjectUrl";
 import { WhoForm } from "../components/WhoForm";
 import { count, midnight, startOfDay } from "../format";
 import { personName } from "../outcome";
+import { wordsOf } from "../recognition";
 import styles from "./SearchPage.module.css";
 
 const CARD_WIDTH_PX = 190;
@@ -57,6 +60,7 @@ export function SearchPage() {
       <Stack gap="md">
         <PhotographField probe={probe} onChoose={choose} />
         <Filters camera={camera} onCamera={setCamera} days={days} onDays={setDays} />
+        <WhoItIs probe={probe} />
         <Results key={probe?.number} probe={probe} filter={filter} />
       </Stack>
     </>
@@ -159,6 +163,26 @@ function Filters({
         onChange={(event) => onDays({ ...days, to: event.currentTarget.value })}
       />
     </search>
+  );
+}
+
+/** Whom Usher would call this face, wherever it was seen. */
+function WhoItIs({ probe }: { probe: Probe | undefined }) {
+  const [face, ...others] = useIdentification(probe).data?.faces ?? [];
+  if (!face || others.length > 0) return null;
+  const { label, detail } = wordsOf(face);
+  const person = face.person ?? face.candidate;
+  return (
+    <Text role="note" aria-label="Who this is">
+      {person ? (
+        <Anchor component={Link} to={`/people/${person.id}`} inherit fw={600} underline="always">
+          {label}
+        </Anchor>
+      ) : (
+        <b>{label}</b>
+      )}{" "}
+      {detail}
+    </Text>
   );
 }
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.domain.errors import InvalidImage, NoFaceFound
+from usher.domain.errors import InvalidImage, NoFaceFound, SeveralFaces
 from usher.domain.geometry import Box
 from usher.vision.images import RgbImage, resized
 from usher.vision.pipeline import FacePipeline, make_pipeline
@@ -218,7 +218,7 @@ def test_describe_accepts_a_box_that_lies_half_inside(pipeline: FacePipeline, bo
 def test_portrait_is_the_face_that_is_clearly_larger(
     pipeline: FacePipeline, two_people_rgb: RgbImage
 ) -> None:
-    with pytest.raises(InvalidImage, match="shows 2 faces: cut it down to one"):
+    with pytest.raises(SeveralFaces, match="shows 2 faces: cut it down to one"):
         pipeline.portrait(two_people_rgb)
     left, right = sorted(face.box.x1 for face in pipeline.faces_in(two_people_rgb))
     height = two_people_rgb.shape[0]

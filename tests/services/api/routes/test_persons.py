@@ -443,7 +443,7 @@ async def test_enrolment_is_refused_when_several_faces_are_about_as_large(
     ada = await api.person("Ada")
     photo = (test_data / "groups" / "two_people.jpg").read_bytes()
     response = await send_photo(api.manager, f"/persons/{ada}/faces", photo)
-    assert "2 faces" in check_problem(response, 422, "InvalidImage")
+    assert "2 faces" in check_problem(response, 422, "SeveralFaces")
     assert (await api.counts())["crops"] == 0
 
 

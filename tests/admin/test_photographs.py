@@ -1,4 +1,4 @@
-"""Photographs of a person, taken on their page with the browser's own camera."""
+"""Photographs of a person: taken with the browser's own camera, cut out of a group, doubtful."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.admin.acting import CLASSIFIED_WITHIN_MS, PHONE, add_person, assert_fits
+from tests.admin.acting import (
+    CLASSIFIED_WITHIN_MS,
+    PHONE,
+    add_person,
+    assert_fits,
+    upload_photographs,
+)
 from tests.admin.conftest import browser_with_camera
 from tests.admin.test_accessibility import AXE, findings
 from tests.filming import camera_film
@@ -70,3 +76,47 @@ async def test_camera_stops_when_the_dialog_closes(page: Page, context: BrowserC
     assert await tracks.evaluate("tracks => tracks.every(t => t.readyState === 'ended')")
     photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
     await expect(photographs).to_have_count(0)
+
+
+@pytest.mark.parametrize("on_phone", [False, True])
+async def test_one_face_of_a_group_is_chosen(page: Page, test_data: Path, on_phone: bool) -> None:
+    if on_phone:
+        await page.set_viewport_size(PHONE)
+    await add_person(page, f"Left one, {on_phone}")
+    group = test_data / "groups" / "two_people.jpg"
+    (row,) = await (await upload_photographs(page, group)).all()
+    await expect(row).to_contain_text("The photograph shows 2 faces")
+    await row.get_by_role("button", name="Choose the face").click()
+
+    dialog = page.get_by_role("dialog", name=f"Which of them is Left one, {on_phone}?")
+    await expect(dialog.get_by_role("button", name="from the left")).to_have_count(
+        2, timeout=CLASSIFIED_WITHIN_MS
+    )
+    assert await findings(page, AXE.read_text()) == []
+    await assert_fits(page)
+    await dialog.get_by_role("button", name="Face 1 from the left").click()
+
+    await expect(dialog).to_be_hidden()
+    await expect(row).to_contain_text("Added.", timeout=CLASSIFIED_WITHIN_MS)
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await expect(photographs).to_have_count(1)
+
+
+async def test_photograph_of_somebody_else_is_marked(page: Page, test_data: Path) -> None:
+    alice, bob = (
+        sorted((test_data / "lfw-dev" / "images" / name).iterdir())
+        for name in ("Jennifer_Capriati", "Kofi_Annan")
+    )
+    await add_person(page, "Bob")
+    await upload_photographs(page, *bob[:3])
+    await add_person(page, "Alice")
+    await upload_photographs(page, *alice[:3])
+    await expect(page.get_by_text("Are all of these the same person?")).to_have_count(0)
+    await upload_photographs(page, bob[3])
+
+    warning = page.get_by_role("alert").filter(has_text="Are all of these the same person?")
+    await expect(warning).to_contain_text("1 photograph may show somebody else")
+    await expect(warning.get_by_role("link", name="Bob")).to_be_visible()
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("listitem")
+    await expect(photographs.filter(has_text="Somebody else?")).to_have_count(1)
+    assert await findings(page, AXE.read_text()) == []
