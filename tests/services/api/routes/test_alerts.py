@@ -377,3 +377,14 @@ async def test_link_opens_one_picture_without_signing_in_for_a_day(api: Api) -> 
     check_problem(await api.nobody.get(f"http://usher.test{longer}"), 404, "NotFound")
     another = path.replace(detection_id, new_id())
     check_problem(await api.nobody.get(f"http://usher.test{another}"), 404, "NotFound")
+
+
+async def test_link_ends_when_the_person_is_deleted(api: Api) -> None:
+    detection_id = await api.detection()
+    stranger = await api.assigned(detection_id)
+    await api.alert(stranger, detection_id=detection_id)
+    _, (item,) = await claim(api)
+    address = f"http://usher.test{item['picture_path']}"
+    assert (await api.nobody.get(address)).status_code == 200
+    assert (await api.admin.delete(f"/persons/{stranger}")).status_code == 200
+    check_problem(await api.nobody.get(address), 404, "NotFound")
