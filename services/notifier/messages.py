@@ -294,6 +294,7 @@ def _details(claimed: ClaimedDelivery) -> dict[str, Any]:
     alert = claimed.alert
     return {
         "alert_id": alert.id,
+        "detection_id": alert.detection_id,
         "person": alert.person.model_dump(mode="json") if alert.person else None,
         "candidate": alert.candidate.model_dump(mode="json") if alert.candidate else None,
         "camera": {"id": alert.camera.id, "name": alert.camera.name},

@@ -17,11 +17,8 @@ _log = structlog.get_logger(__name__)
 class Chat(Protocol):
     """What a chat can do for us."""
 
-    def tell(self, account: str, text: str, picture: bytes | None) -> None:
-        """Send Markdown and a JPEG to an account, or raise whatever the chat raises."""
-
-    def takes_pictures(self) -> bool:
-        """Whether a picture can be sent as a file; where not, the text has a link to it."""
+    def tell(self, account: str, message: Message) -> None:
+        """Send a message to an account, or raise whatever the chat raises."""
 
 
 class ChatChannel:
@@ -58,11 +55,8 @@ class ChatChannel:
             raise DeliveryFailed("; ".join(f"{account}: {reason}" for account, reason in failures))
 
     def _failure_to_tell(self, account: str, message: Message) -> str | None:
-        as_file = self._chat.takes_pictures()
-        picture = message.pictures[0] if as_file and len(message.pictures) == 1 else None
-        text = message.text if as_file else message.text_with_links()
         try:
-            self._chat.tell(account, text, picture)
+            self._chat.tell(account, message)
         except Exception as error:  # noqa: BLE001  # chats raise anything; the others must hear
             # The error's text may hold the chat's token: requests puts the URL into it.
             _log.warning("account_not_reached", error=type(error).__name__)

@@ -144,6 +144,11 @@ def photographs(test_data: Path) -> Iterator[Path]:
 @pytest.fixture
 def stranger(api: Any, photographs: Iterator[Path]) -> Alert:
     """The alert about somebody unknown, whom a camera of the running system has just seen."""
+    return newly_seen(api, photographs)
+
+
+def newly_seen(api: Any, photographs: Iterator[Path]) -> Alert:
+    """Have a camera see somebody unknown; the alert about them."""
     for photograph in photographs:
         detection_id = api.upload(photograph, f"door-{uuid.uuid4().hex[:8]}")
         eventually(

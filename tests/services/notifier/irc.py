@@ -82,12 +82,12 @@ class Speaker:
 
 
 @contextmanager
-def irc_server(python: Path, port: int) -> Iterator[None]:
+def irc_server(python: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [str(python), "-m", "irc.server", "-a", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: listens(port) or None, within_s=BEGINS_WITHIN_S)
-        yield
+        yield server
     finally:
         server.kill()
         server.wait()

@@ -6,7 +6,7 @@ from services.notifier.channels import DeliveryFailed
 from services.notifier.channels.chat import ChatChannel
 from services.notifier.messages import Message
 
-from .conftest import JPEG, a_message
+from .conftest import a_message
 
 BOTH = ("@ann", "@bob")
 
@@ -14,22 +14,18 @@ BOTH = ("@ann", "@bob")
 class SomeChat:
     """A chat in which some accounts cannot be reached."""
 
-    def __init__(self, unreachable: set[str] | None = None, *, blind: bool = False) -> None:
+    def __init__(self, unreachable: set[str] | None = None) -> None:
         self.unreachable = unreachable or set()
-        self.told: list[tuple[str, str, bytes | None]] = []
-        self._blind = blind
+        self.told: list[tuple[str, Message]] = []
 
-    def tell(self, account: str, text: str, picture: bytes | None) -> None:
+    def tell(self, account: str, message: Message) -> None:
         if account in self.unreachable:
             raise ConnectionError("POST /bot-secret-token/send")
-        self.told.append((account, text, picture))
-
-    def takes_pictures(self) -> bool:
-        return not self._blind
+        self.told.append((account, message))
 
     @property
     def accounts(self) -> list[str]:
-        return [account for account, _, _ in self.told]
+        return [account for account, _ in self.told]
 
 
 @pytest.fixture
@@ -37,10 +33,10 @@ def message() -> Message:
     return a_message()
 
 
-def test_chat_channel_tells_an_account_text_and_picture(message: Message) -> None:
+def test_chat_channel_tells_an_account(message: Message) -> None:
     chat = SomeChat()
     ChatChannel(chat, BOTH).deliver("@eve", message)
-    assert chat.told == [("@eve", message.text, JPEG)]
+    assert chat.told == [("@eve", message)]
 
 
 def test_chat_channel_tells_every_recipient_what_is_for_nobody_in_particular(
@@ -48,15 +44,7 @@ def test_chat_channel_tells_every_recipient_what_is_for_nobody_in_particular(
 ) -> None:
     chat = SomeChat()
     ChatChannel(chat, BOTH).deliver("", message)
-    assert chat.told == [("@ann", message.text, JPEG), ("@bob", message.text, JPEG)]
-
-
-def test_picture_is_a_link_where_the_chat_takes_no_files(message: Message) -> None:
-    chat = SomeChat(blind=True)
-    ChatChannel(chat, ()).deliver("@ann", message)
-    ((_, text, picture),) = chat.told
-    assert text.endswith("/api/v1/alerts/pictures/d1?until=1&key=k")
-    assert picture is None
+    assert chat.told == [("@ann", message), ("@bob", message)]
 
 
 def test_chat_channel_tells_the_others_when_one_account_cannot_be_reached(

@@ -9,6 +9,7 @@ from html import unescape
 from io import BytesIO
 from threading import Event, Thread
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,16 +19,21 @@ from errbot.backends.base import Identifier, Message, Room
 
 from services.notifier.channels import Channel
 from services.notifier.channels.chat import ChatChannel
+from services.notifier.channels.slack import Press, SlackMessages, press_of
 from services.notifier.conversation import Conversation, Reply
 from services.notifier.daily import send_daily
+from services.notifier.messages import Message as UsherMessage
 from services.notifier.sender import API_TIMEOUT_S, Sender
 from services.notifier.settings import NotifierSettings
 from usher.client import UsherClient
+from usher.domain.errors import NotFound
 from usher.wire import Channel as ChannelName
 
 _STOP_S = 8.0
 # How backends take a picture. Text accepts one and shows nothing, IRC opens a port for each.
 _BLIND_BACKENDS = ("text", "irc")
+_SLACK = "slackv3"
+_TAKES_BACK_EVERY_S = 15.0
 _SLACK_FILES = ("files.slack.com",)
 _MOST_BYTES = 10_000_000
 _STREAM_TYPES = {"telegram": "photo"}
@@ -43,12 +49,15 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         super().activate()
         self._settings = NotifierSettings()
         self._stop = Event()
+        self._deaf: Callable[[], None] = lambda: None
+        self._slack = self._connected_slack()
         self._outbox = Thread(target=self._send_alerts, name="outbox", daemon=True)
         self._outbox.start()
 
     def deactivate(self) -> None:
         """Settle the alert in hand and send no more, until the chat is connected again."""
         self._stop.set()
+        self._deaf()
         self._outbox.join(_STOP_S)
         super().deactivate()
 
@@ -127,15 +136,57 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         """How the cameras are, and what waits"""
         self._answer(message, lambda conversation: conversation.status())
 
-    def takes_pictures(self) -> bool:
-        """Whether the chat takes files, as `services.notifier.channels.chat.Chat` has it."""
+    def tell(self, account: str, message: UsherMessage) -> None:
+        """Send to an account, as `services.notifier.channels.chat.Chat` has it."""
+        recipient = self.build_identifier(account)
+        if self._slack is not None:
+            self._slack.send(_slack_channel(recipient), message)
+        elif not self._takes_pictures():
+            self.send(recipient, message.text_with_links())
+        else:
+            self.send(recipient, message.text)
+            self._show(recipient, message.pictures[0] if len(message.pictures) == 1 else None)
+
+    def _takes_pictures(self) -> bool:
+        """Whether the chat takes files; where not, the text has a link to the picture."""
         return self.mode not in _BLIND_BACKENDS and hasattr(self._bot, "send_stream_request")
 
-    def tell(self, account: str, text: str, picture: bytes | None) -> None:
-        """Send to an account, as `services.notifier.chat.Chat` has it."""
-        recipient = self.build_identifier(account)
-        self.send(recipient, text)
-        self._show(recipient, picture)
+    def _connected_slack(self) -> SlackMessages | None:
+        """What sends to Slack, and hears its buttons, where that is the chat."""
+        if self.mode != _SLACK:
+            return None
+        kept = self._settings.data / "errbot" / "slack.json"
+        slack = SlackMessages(self._bot.slack_web, self._bot.md.convert, kept)
+
+        def hear(_: object, request: Any) -> None:
+            # The backend has acknowledged it.
+            if request.type == "interactive" and (press := press_of(request.payload)):
+                Thread(target=self._answer_press, args=(slack, press), daemon=True).start()
+
+        if socket := getattr(self._bot, "slack_socket_mode", None):
+            socket.socket_mode_request_listeners.append(hear)
+            self._deaf = lambda: socket.socket_mode_request_listeners.remove(hear)
+        Thread(target=self._take_back, args=(slack,), name="take back", daemon=True).start()
+        return slack
+
+    def _answer_press(self, slack: SlackMessages, press: Press) -> None:
+        if press.command == "name" and press.trigger:
+            slack.ask_name(press)
+            return
+        account = f"chat:{press.user}"
+        with self._client(account) as client:
+            conversation = Conversation(client, self._settings.panel(), account)
+            if say := _BY_BUTTON.get(press.command):
+                slack.answer(press, say(conversation, press.arguments).text)
+
+    def _take_back(self, slack: SlackMessages) -> None:
+        """Delete the pictures of whoever was deleted since, until told to stop."""
+        while not self._stop.wait(_TAKES_BACK_EVERY_S):
+            try:
+                with self._client() as client:
+                    slack.take_back(lambda id_: _exists(client, id_))
+            except Exception as error:  # noqa: BLE001  # it is tried again
+                _log.warning("pictures_not_taken_back", error=type(error).__name__)
 
     def _send_alerts(self) -> None:
         settings = self._settings
@@ -159,7 +210,7 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         self._show(message.frm, reply.picture)
 
     def _words(self, arguments: str) -> str:
-        return unescape(arguments) if self.mode == "slackv3" else arguments
+        return unescape(arguments) if self.mode == _SLACK else arguments
 
     def _photograph(self, message: Message) -> bytes | None:
         """The picture that came with a message, where the backend hands it on (Slack)."""
@@ -182,9 +233,9 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         return content
 
     def _show(self, to: Identifier, picture: bytes | None) -> None:
-        if picture is None or not self.takes_pictures():
+        if picture is None or not self._takes_pictures():
             return
-        if self.mode == "slackv3" and isinstance(to, Room):
+        if self.mode == _SLACK and isinstance(to, Room):
             # A room's `channelid` is how to mention it; an upload needs its plain id.
             to = SimpleNamespace(channelid=to.id, channelname=to.name)
         kind = _STREAM_TYPES.get(self.mode, "image/jpeg")
@@ -198,6 +249,29 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
             ca_file=self._settings.ca_file,
             account=account,
         )
+
+
+_BY_BUTTON: dict[str, Callable[[Conversation, str], Reply]] = {
+    "name": Conversation.name,
+    "same": Conversation.same,
+    "ignore": Conversation.ignore,
+    "snooze": Conversation.snooze,
+    "notface": Conversation.not_a_face,
+    "done": Conversation.done,
+}
+
+
+def _slack_channel(recipient: Identifier) -> str:
+    """A room's `channelid` is how to mention it; a person's is the conversation with them."""
+    return str(recipient.id if isinstance(recipient, Room) else recipient.channelid)
+
+
+def _exists(client: UsherClient, detection_id: str) -> bool:
+    try:
+        client.detection(detection_id)
+    except NotFound:
+        return False
+    return True
 
 
 def _account(identifier: Identifier) -> str:
