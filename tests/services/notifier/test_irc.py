@@ -56,21 +56,14 @@ def test_alert_is_answered_in_the_chat(
         assert (answered.answered_by, answered.answer) == (api.admin_username, "is Alice Smith")
 
         for command, answer in (
-            ("!who", "seen in the last ten minutes"),
             ("!who today", "seen today"),
             ("!last", "Alice Smith"),
             ("!person Alice Smith", person_id),
             (f"!whois {person_id}", "looks"),
-            (f"!same {person_id} Nobody", "I know nobody called Nobody"),
-            (f"!snooze {person_id} 45m", "You will hear nothing of"),
             (f"!done {person_id}", "hears that you take care of it"),
             ("!status", "without trouble"),
             ("!mute 1m", "in the next 1 minute"),
-            ("!mute off", "everything again"),
             ("!find", "photograph"),
-            ("!enrol Bob", "photograph"),
-            (f"!notface {person_id}", "that was no face"),
-            (f"!ignore {person_id}", "You will hear no more of"),
             ("!help", "mute"),
         ):
             ann.say("usher", command)
