@@ -214,6 +214,8 @@ class _Kept:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            found = None
+        if not isinstance(found, dict):
             found = {}
         self._messages: dict[str, list[str]] = found.get("messages", {})
         self._files: dict[str, list[str]] = found.get("files", {})
