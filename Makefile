@@ -46,10 +46,10 @@ run: setup
 	@$(VENV)/bin/usher up $(ARGS)
 
 # A file's tests stay together: they share what was started for them. In their order: the few long
-# ones of whole systems come before the many short ones, so that all processes end together.
+# ones of whole systems come before the many short ones, so that both processes end together.
 test: preflight-test setup bot
 	USHER_TEST_CHROMIUM="$$(requirements/system.sh chromium)" \
-		$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 $(ARGS)
 
 # ---- For developers -----------------------------------------------------------------------------
