@@ -152,8 +152,12 @@ class SlackMessages:
         for detection_id, files in self._kept.next_files(_LOOKED_AT):
             if exists(detection_id):
                 continue
-            for file in files:
-                self._web.files_delete(file=file)
+            try:
+                for file in files:
+                    self._web.files_delete(file=file)
+            except Exception as error:  # noqa: BLE001  # one must not keep the others there
+                _log.warning("picture_not_taken_back", error=type(error).__name__)
+                continue
             self._kept.drop_files(detection_id)
             taken += len(files)
         return taken

@@ -113,6 +113,12 @@ def test_picture_is_taken_back_once_its_detection_is_gone(tmp_path: Path) -> Non
     assert slack(web, tmp_path).take_back(lambda _: False) == 0
 
 
+def test_picture_that_cannot_be_taken_back_is_tried_again(tmp_path: Path) -> None:
+    slack(Web(), tmp_path).send("D1", a_message())
+    assert slack(Web("files_delete"), tmp_path).take_back(lambda _: False) == 0
+    assert slack(Web(), tmp_path).take_back(lambda _: False) == 1
+
+
 def test_press_says_who_pressed_what() -> None:
     assert press_of(PRESSED) == Press("U1", "D1", "ignore", "p-7k3qxz", "t")
 
