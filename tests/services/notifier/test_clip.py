@@ -6,8 +6,6 @@ is as it runs: the API, the classifier, the bot, a chat.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -28,13 +26,13 @@ from usher.client import UsherClient
 from usher.domain.records import AlertStatus, CameraState, PersonKind
 from usher.vision.align import FaceAligner
 from usher.vision.detectors import make_detector
-from usher.wire import Alert, CameraReport, CameraUpdate, UserUpdate
+from usher.wire import Alert, CameraReport, CameraUpdate
 
 from .conftest import eventually
 from .irc import ANSWERS_WITHIN_S, BEGINS_WITHIN_S, Speaker, bot, irc_server, link, settings
+from .suite import SUITE, run_suite
 from .test_channels import free_port
 
-SUITE = Path(__file__).parent / "errbot_suite" / "clip.py"
 LASTS = timedelta(minutes=10)
 FPS = 12
 CLASSIFIED_WITHIN_S = 240.0
@@ -163,27 +161,10 @@ def test_clip_is_one_alert_a_visit_through_errbots_test_backend(
     check_alerts(api, "stage", alerts)
     assert len(alerts) >= 2
     assert {one.to for alert in alerts for one in alert.deliveries} == {"chat:@ann"}
-    with UsherClient(api.url) as admin:
-        user = admin.sign_in(api.admin_username, api.admin_password).user
-        admin.update_user(user.id, UserUpdate(accounts=["@ann"]))
-    done = subprocess.run(
-        [bot_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE],
-        env={
-            "PATH": os.environ["PATH"],
-            "USHER_API_URL": api.url,
-            "USHER_API_KEY": api.notifier_key,
-            "USHER_DATA": str(tmp_path),
-            "USHER_CHAT_BACKEND": "Test",
-            "USHER_CHAT_RECIPIENTS": "@carl",
-            "USHER_TEST_PERSONS": ",".join(one.person.id for one in alerts if one.person),
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    people = ",".join(one.person.id for one in alerts if one.person)
+    run_suite(
+        bot_python, SUITE / "clip.py", api, tmp_path, recipients="@carl", USHER_TEST_PERSONS=people
     )
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
 def test_clip_is_one_alert_a_visit_in_a_real_chat(
