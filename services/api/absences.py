@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
-import structlog
-from pymongo.errors import PyMongoError
-
+from services.api.chores import doing
 from services.api.state import State
 from usher.domain.alerting import Occasion, Rule, Span, ended_between, is_expected
 from usher.domain.records import Camera
 from usher.storage.alert_rules import AlertIntents, AlertRules, Missing
-from usher.tasks import cancel
 from usher.wire import utc_now
-
-log = structlog.get_logger()
 
 _EVERY_S = 20.0
 _LONGEST = timedelta(days=1)
@@ -48,23 +41,9 @@ async def tell_missing(state: State, *, now: datetime) -> None:
             await rules.looked(rule.id, span.end)
 
 
-@asynccontextmanager
-async def watching_absences(state: State) -> AsyncIterator[None]:
+def watching_absences(state: State) -> AbstractAsyncContextManager[None]:
     """Tell of who is missing, while the API runs."""
-
-    async def for_ever() -> None:
-        while True:
-            try:
-                await tell_missing(state, now=utc_now())
-            except PyMongoError as error:
-                log.warning("who is missing is told later", error=str(error))
-            await asyncio.sleep(_EVERY_S)
-
-    task = asyncio.create_task(for_ever(), name="absences")
-    try:
-        yield
-    finally:
-        await cancel((task,))
+    return doing(lambda: tell_missing(state, now=utc_now()), "absences", every_s=_EVERY_S)
 
 
 async def _missing_in(state: State, rule: Rule, span: Span) -> list[Missing]:

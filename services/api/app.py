@@ -13,6 +13,7 @@ from services.api.dependencies import READERS
 from services.api.errors import handle_errors
 from services.api.limits import BodyCap
 from services.api.panel import serve_panel
+from services.api.pictures import sweeping
 from services.api.retention import forgetting
 from services.api.routes import (
     alert_rules,
@@ -58,7 +59,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_state(settings, database) as state:
             app.state.usher = state
-            async with forgetting(state), watching_absences(state):
+            async with sweeping(state), forgetting(state), watching_absences(state):
                 yield
 
     app = FastAPI(

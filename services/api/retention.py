@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
-import structlog
-from pymongo.errors import PyMongoError
-
+from services.api.chores import doing
+from services.api.pictures import delete_unheld
 from services.api.state import State
 from usher.domain.errors import NotFound
 from usher.storage.operating import Kept
 from usher.storage.retention import Cutoffs, Due
-from usher.tasks import cancel
 from usher.wire import utc_now
-
-log = structlog.get_logger()
 
 _EVERY_S = 3600.0
 
@@ -52,7 +45,7 @@ async def forget_old(state: State, *, now: datetime) -> Due:
         strangers, detections = await _forget_strangers(state, cutoffs.strangers)
     async for crops in state.retention.remove_old(cutoffs):
         detections += len(crops)
-        await _delete(state, crops)
+        await delete_unheld(state, crops)
     if strangers or detections:
         action = f"retention.forget:{strangers} strangers, {detections} detections"
         await state.audit.add(ITSELF, action, "retention", now=now)
@@ -71,31 +64,10 @@ async def _forget_strangers(state: State, before: datetime) -> tuple[int, int]:
             continue
         strangers += 1
         detections += removal.detections
-        await _delete(state, sorted(removal.crops))
+        await delete_unheld(state, removal.crops)
     return strangers, detections
 
 
-@asynccontextmanager
-async def forgetting(state: State) -> AsyncIterator[None]:
+def forgetting(state: State) -> AbstractAsyncContextManager[None]:
     """Forget what is old, now and then, while the API runs."""
-
-    async def for_ever() -> None:
-        while True:
-            await asyncio.sleep(_EVERY_S * random.uniform(0.01, 1))  # noqa: S311 - spreads load
-            try:
-                await forget_old(state, now=utc_now())
-            except (PyMongoError, OSError) as error:
-                log.warning("what is old is forgotten later", error=str(error))
-
-    task = asyncio.create_task(for_ever(), name="forget")
-    try:
-        yield
-    finally:
-        await cancel((task,))
-
-
-async def _delete(state: State, crops: list[str]) -> None:
-    """Delete pictures that nothing holds: one may be what somebody is recognised by."""
-    used = await state.people.crops_in_use(crops) | await state.detections.crops_in_use(crops)
-    for crop in set(crops) - used:
-        await asyncio.to_thread(state.crops.delete, crop)
+    return doing(lambda: forget_old(state, now=utc_now()), "forget", every_s=_EVERY_S, spread=True)

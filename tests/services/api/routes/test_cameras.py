@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from services.api.state import sweep_frames
+from services.api.pictures import sweep_frames
 from tests.services.api import pictures
 from tests.services.api.conftest import Api, check_problem
 from usher import wire

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from services.api.state import sweep_orphans
+from services.api.pictures import sweep_orphans
 from tests.running import RunningSystem
 from tests.services.api import pictures
 from tests.services.api.conftest import NOON, Api, check_problem, upload
