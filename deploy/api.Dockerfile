@@ -22,7 +22,8 @@ RUN /opt/usher/bin/pip install --no-deps --no-build-isolation . \
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --no-create-home --uid 10001 --user-group usher \
-    && install --directory --owner usher --group usher --mode 700 /var/lib/usher /var/lib/usher/crops
+    && install --directory --owner usher --group usher --mode 700 \
+        /var/lib/usher /var/lib/usher/crops /var/lib/usher/frames
 COPY --from=build /opt/usher /opt/usher
 COPY --from=panel /src/dist /usr/share/usher/panel
 ENV PATH=/opt/usher/bin:$PATH \

@@ -188,6 +188,21 @@ def test_pictures_are_shared_by_the_api_and_the_classifier_alone() -> None:
     assert holders == {"api", "classifier"}
 
 
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("api", "services/api/state.py"), ("classifier", "services/classifier/worker.py")],
+)
+def test_every_folder_that_a_service_writes_lies_in_a_volume(name: str, source: str) -> None:
+    service = DOCUMENT["services"][name]
+    folders = re.findall(r'settings\.data / "(\w+)"', (ROOT / source).read_text("utf-8"))
+    assert folders
+    for folder in folders:
+        # A new volume takes the owner of the folder in the image, which must be there for that.
+        assert f"{folder}:/var/lib/usher/{folder}" in service["volumes"]
+        assert f"/var/lib/usher/{folder}" in container_file(service)
+        assert folder in DOCUMENT["volumes"]
+
+
 def test_only_the_api_and_the_classifier_reach_the_database() -> None:
     members = {name for name, it in DOCUMENT["services"].items() if "database" in it["networks"]}
     assert members == {"mongo", "api", "classifier"}

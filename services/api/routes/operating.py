@@ -13,7 +13,7 @@ from services.api.retention import cutoffs_of
 from services.api.state import State
 from usher import __version__, wire
 from usher.domain.errors import Conflict, InvalidInput
-from usher.storage.figures import figures
+from usher.storage.figures import queues
 from usher.storage.leases import ASSIGN, Leases
 from usher.storage.operating import Kept
 from usher.storage.sizes import sizes
@@ -70,17 +70,17 @@ async def due(
 async def system(state: Api) -> wire.System:
     """How the system does: what waits, who works, what is kept and how much room is left."""
     now = utc_now()
-    found = await figures(state.database, since=now)
+    waiting = await queues(state.database)
     size = await sizes(state.database)
     owner = await Leases(state.database).holder(ASSIGN)
-    disk = await asyncio.to_thread(shutil.disk_usage, state.settings.data)
-    oldest = found.oldest_unfinished_at
+    disk = await asyncio.to_thread(shutil.disk_usage, state.settings.data / "crops")
+    oldest = waiting.oldest_unfinished_at
     return wire.System(
         version=__version__,
         model=state.pipeline.model_id,
-        queue=found.queue,
+        queue=waiting.queue,
         oldest_pending_s=(now - oldest).total_seconds() if oldest else None,
-        alerts_unsent=found.alerts_unsent,
+        alerts_unsent=waiting.alerts_unsent,
         # An owner is a host, a process and what makes it unlike any other.
         classifier=owner.partition(":")[0] if owner else None,
         database=wire.DatabaseSize(
