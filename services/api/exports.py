@@ -1,4 +1,4 @@
-"""All that is known of a person, in one file that they can be given."""
+"""All that is known of a person, in one file that they can be given: nothing of anybody else."""
 
 from __future__ import annotations
 
@@ -33,15 +33,24 @@ _IN_MEMORY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _README = """What Usher keeps of one person, as of {at}.
 
-person.json          the name, the class, the validity, the managers and the notes
+person.json          the name, the class, the validity and the notes
 photographs.json     the photographs that new faces are compared with, in photographs/
 detections.json      each time that a camera saw the face, with pictures in detections/
 visits.json          from when to when the person was at which camera
 alerts.json          what managers were told
 changes.json         what was changed of who the person is
 
-The numbers that describe a face to the computer are left out: a face could be made of them.
+Other people are left out, also those who work with Usher. So are the numbers that describe a face
+to the computer: a face could be made of them.
 """
+_OTHERS_IN_ALERTS: dict[str, Any] = {
+    "candidate": True,
+    "camera": {"managers"},
+    "deliveries": True,
+    "answered_by": True,
+    "reason": True,
+}
+"""What an alert says of others: whom it could show, and who was told, in vain perhaps."""
 Item = TypeVar("Item")
 FetchPage: TypeAlias = Callable[[str | None], Awaitable[tuple[list[Item], str | None]]]
 
@@ -61,7 +70,7 @@ async def export_person(state: State, person_id: str) -> IO[bytes]:
             about = await one_person_view(state, person, EVERYTHING)
             readme = _README.format(at=wire.utc_now().isoformat(timespec="seconds"))
             archive.writestr("README.txt", readme)
-            _write_json(archive, "person.json", about.model_dump(mode="json"))
+            _write_json(archive, "person.json", about.model_dump(mode="json", exclude={"managers"}))
             await _write_faces(state, person_id, archive)
             await _write_detections(state, person_id, archive)
             await _write_rest(state, person_id, archive)
@@ -97,7 +106,7 @@ async def _write_detections(state: State, person_id: str, archive: zipfile.ZipFi
         crops = {f"detections/{detection.id}.jpg": detection.crop for detection in page}
         await asyncio.to_thread(_write_pictures, state, crops, archive)
         views += await detection_views(state, page)
-    _write_list(archive, "detections.json", views)
+    _write_list(archive, "detections.json", views, without={"candidate": True})
 
 
 async def _write_rest(state: State, person_id: str, archive: zipfile.ZipFile) -> None:
@@ -116,8 +125,10 @@ async def _write_rest(state: State, person_id: str, archive: zipfile.ZipFile) ->
     ]
     alerts = await alert_views(state, await state.alerts.of_person(person_id))
     _write_list(archive, "visits.json", visits)
-    _write_list(archive, "changes.json", changes)
-    _write_list(archive, "alerts.json", alerts)
+    for change in changes:
+        change.persons = [one for one in change.persons if one.id == person_id]
+    _write_list(archive, "changes.json", changes, without={"actor": True, "undone_by": True})
+    _write_list(archive, "alerts.json", alerts, without=_OTHERS_IN_ALERTS)
 
 
 async def _pages(fetch: FetchPage[Item]) -> AsyncIterator[list[Item]]:
@@ -137,8 +148,15 @@ def _write_pictures(state: State, crops: Mapping[str, str], archive: zipfile.Zip
             continue
 
 
-def _write_list(archive: zipfile.ZipFile, name: str, items: Sequence[BaseModel]) -> None:
-    _write_json(archive, name, [item.model_dump(mode="json") for item in items])
+def _write_list(
+    archive: zipfile.ZipFile,
+    name: str,
+    items: Sequence[BaseModel],
+    *,
+    without: dict[str, Any] | None = None,
+) -> None:
+    rows = [item.model_dump(mode="json", exclude=without) for item in items]
+    _write_json(archive, name, rows)
 
 
 def _write_json(archive: zipfile.ZipFile, name: str, content: Any) -> None:

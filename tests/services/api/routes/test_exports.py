@@ -61,6 +61,31 @@ async def test_export_holds_all_that_is_known_with_the_pictures(api: Api, test_d
     )
 
 
+async def test_export_names_nobody_else(api: Api) -> None:
+    ada, bob = await api.person("Ada"), await api.person("Canary Bob")
+    await api.manager.patch(f"/persons/{ada}", json={"managers": ["@canary-carl"]})
+    detection = await api.detection()
+    await api.assigned(detection, ada)
+    await api.database["detections"].update_one({"_id": detection}, {"$set": {"candidate_id": bob}})
+    other = await api.assigned(await api.detection(2))
+    merged = await api.manager.post(f"/persons/{ada}/merge", json={"person_ids": [other]})
+    assert merged.status_code == 200
+    await api.manager.patch("/cameras/door", json={"managers": ["@canary-carl"]})
+    alert_id = await api.alert(ada)
+    await api.database["alerts"].update_one(
+        {"_id": alert_id},
+        {"$set": {"answered_by": "canary-dora", "reason": "@canary-carl is away"}},
+    )
+    archive = opened((await api.manager.get(f"/persons/{ada}/export")).content)
+    text = " ".join(archive.read(name).decode() for name in archive.namelist() if "json" in name)
+    assert "anary" not in text
+    assert bob not in text
+    assert "merge" in [change["kind"] for change in records(archive, "changes.json")]
+    assert {one["id"] for row in records(archive, "changes.json") for one in row["persons"]} == {
+        ada
+    }
+
+
 async def test_export_goes_through_all_pages_and_is_noted(api: Api) -> None:
     person_id = await api.assigned(await api.detection())
     one = await api.database["detections"].find_one({"person_id": person_id})
