@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import compare_digest
@@ -73,11 +74,12 @@ async def _by_key(state: State, key: str, account: str | None) -> Principal:
 
 
 async def _for_account(state: State, account: str) -> Principal:
-    """Whoever has that account in the chat; what they say there they may do, and no more."""
+    """Whoever has that account in the chat, an admin as a manager: what a bot says that somebody
+    said shall not change settings or make keys."""
     user = await state.users.by_account(unquote(account))
     if user is None:
         raise PermissionDenied("this account is linked to no user: an admin does that under Users")
-    return Principal(user.id, user.role, user.scope)
+    return Principal(user.id, lower_role(user.role, Role.MANAGER), user.scope)
 
 
 async def _by_token(state: State, key: str) -> Principal:
@@ -119,7 +121,7 @@ class Policy:
     Parameters
     ----------
     in_person
-        Whether it takes a session: a token shall not make other tokens or accounts.
+        Whether it takes a session: a token shall not make other tokens, keys or accounts.
     renewing
         Whether it is for those, too, who have to change their password first.
     """
@@ -153,12 +155,35 @@ SIGNED_IN = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER)
 READERS = Policy(Role.ADMIN, Role.MANAGER, Role.VIEWER, Role.NOTIFIER)
 MANAGERS = Policy(Role.ADMIN, Role.MANAGER)
 ADMINS = Policy(Role.ADMIN)
-ACCOUNT_KEEPERS = Policy(Role.ADMIN, in_person=True)
+KEY_KEEPERS = Policy(Role.ADMIN, in_person=True)
 UPLOADERS = Policy(Role.ADMIN, Role.MANAGER, Role.DEVICE)
 REPORTERS = Policy(Role.DEVICE)
 SENDERS = Policy(Role.NOTIFIER)
 
 Api = Annotated[State, Depends(get_state)]
+
+
+async def _through_uploads(state: Api) -> AsyncIterator[None]:
+    async with state.gates.uploads.entered():
+        yield
+
+
+async def _through_photographs(state: Api) -> AsyncIterator[None]:
+    async with state.gates.photographs.entered():
+        yield
+
+
+async def _through_films(state: Api) -> AsyncIterator[None]:
+    async with state.gates.films.entered():
+        yield
+
+
+# For a route's `dependencies`, after its policy: whoever may not come in waits for nobody.
+UPLOAD = (Depends(UPLOADERS), Depends(_through_uploads))
+REPORT = (Depends(REPORTERS), Depends(_through_uploads))
+PHOTOGRAPH = (Depends(MANAGERS), Depends(_through_photographs))
+FILM = (Depends(MANAGERS), Depends(_through_films))
+
 Reader = Annotated[Principal, Depends(READERS)]
 Manager = Annotated[Principal, Depends(MANAGERS)]
 Limit = Annotated[int, Query(ge=1, le=200)]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-
-import structlog
-from pymongo.errors import PyMongoError
 
 from services.api.assessments import Assessments
+from services.api.chores import doing
 from services.api.hub import Hub
 from services.api.metrics import Metrics
 from services.api.searching import FaceSearch
 from services.api.sightings import Sightings
-from services.api.throttle import Rates
+from services.api.throttle import Gates, Rates
 from usher.following import Follower
 from usher.identity.decide import Identifier
 from usher.identity.rules import Rule, make_rule
@@ -29,7 +25,7 @@ from usher.storage.calibrations import Calibrations
 from usher.storage.cameras import Cameras
 from usher.storage.corrections import Corrections
 from usher.storage.crops import CropStore
-from usher.storage.database import Database, is_passing
+from usher.storage.database import Database
 from usher.storage.detections import Detections
 from usher.storage.frames import FrameStore
 from usher.storage.history import History
@@ -47,15 +43,7 @@ from usher.storage.tokens import Tokens
 from usher.tasks import cancel
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
-from usher.wire import utc_now
 
-log = structlog.get_logger()
-
-_SWEEP_EVERY_S = 3600.0
-_ORPHAN_AGE_S = 3600.0
-_SWEEP_BATCH = 500
-_FRAME_AGE_S = 86_400.0
-"""How long the last picture of a camera is kept that sends no newer one."""
 _TEND_EVERY_S = 30.0
 """How soon what was deleted is gone from memory too: the vectors that are searched."""
 
@@ -87,6 +75,7 @@ class State:
     hub: Hub
     metrics: Metrics
     rates: Rates
+    gates: Gates
     follower: Follower
     assessments: Assessments
     calibrations: Calibrations
@@ -143,6 +132,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         hub=Hub(database),
         metrics=Metrics(),
         rates=Rates(),
+        gates=Gates(),
         follower=follower,
         assessments=Assessments(follower),
         calibrations=Calibrations(database),
@@ -158,62 +148,9 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         operating=operating,
         retention=Retention(database),
     )
-    work = [
-        asyncio.create_task(state.hub.run(), name="events"),
-        asyncio.create_task(_sweep_for_ever(state), name="sweep"),
-        asyncio.create_task(_tend_for_ever(state.search), name="search"),
-    ]
+    events = asyncio.create_task(state.hub.run(), name="events")
     try:
-        yield state
+        async with doing(state.search.tend, "search", every_s=_TEND_EVERY_S):
+            yield state
     finally:
-        await cancel(work)
-
-
-async def _sweep_for_ever(state: State) -> None:
-    while True:
-        await asyncio.sleep(_SWEEP_EVERY_S * random.uniform(0.01, 1))  # noqa: S311 - spreads load
-        removed = await sweep_orphans(state)
-        frames = await sweep_frames(state)
-        log.info("swept the crop store", removed=removed, frames=frames)
-
-
-async def _tend_for_ever(search: FaceSearch) -> None:
-    while True:
-        await asyncio.sleep(_TEND_EVERY_S)
-        try:
-            await search.tend()
-        except PyMongoError as error:
-            if not is_passing(error):
-                raise
-            log.warning("the faces to search among could not be compared", error=str(error))
-
-
-async def sweep_orphans(state: State, *, age_s: float = _ORPHAN_AGE_S) -> int:
-    """Delete crops that no record holds: uploads that were cut off before their record.
-
-    Returns
-    -------
-    int
-        How many went.
-    """
-    keys = await asyncio.to_thread(lambda: list(state.crops.keys_older_than(age_s)))
-    removed = 0
-    for start in range(0, len(keys), _SWEEP_BATCH):
-        batch = keys[start : start + _SWEEP_BATCH]
-        used = await state.detections.crops_in_use(batch) | await state.people.crops_in_use(batch)
-        for key in set(batch) - used:
-            await asyncio.to_thread(state.crops.delete, key)
-            removed += 1
-    return removed
-
-
-async def sweep_frames(state: State, *, age_s: float = _FRAME_AGE_S) -> int:
-    """Delete the last pictures of cameras that have sent none for a day: they show people.
-
-    Returns
-    -------
-    int
-        How many went.
-    """
-    await state.cameras.forget_frames_before(utc_now() - timedelta(seconds=age_s))
-    return await asyncio.to_thread(state.frames.delete_older_than, age_s)
+        await cancel((events,))

@@ -1,18 +1,21 @@
 """Guessing and haste made slow.
 
-Attempts are counted by what they guess at and where they come from, requests by who makes them.
+Attempts are counted by what they guess at and where they come from, requests by who makes them;
+what takes much memory or time is done for a few at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from fastapi import Request
 
-from usher.domain.errors import TooManyRequests
+from usher.domain.errors import TooManyRequests, Unavailable
 from usher.domain.identifiers import new_id
 from usher.storage.access import SignInFailures
 from usher.wire import utc_now
@@ -74,6 +77,54 @@ class Rates:
                 "too many requests: wait a moment, and ask less often", retry_after_s=1
             )
         bucket.left -= 1
+
+
+class Gate:
+    """Lets in so many at once, has so many wait, and sends the others away.
+
+    Parameters
+    ----------
+    most
+        How many may be in.
+    waiting
+        How many may wait for one of them to leave.
+    """
+
+    def __init__(self, most: int, *, waiting: int) -> None:
+        self._in = asyncio.Semaphore(most)
+        self._may_wait = waiting
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def entered(self) -> AsyncIterator[None]:
+        """Be in, as soon as there is room.
+
+        Raises
+        ------
+        Unavailable
+            If too many wait already.
+        """
+        if self._in.locked() and self._waiting >= self._may_wait:
+            raise Unavailable("too much is asked at once: try again in a moment")
+        self._waiting += 1
+        try:
+            await self._in.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._in.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What is worked on at once, by what it costs: one that waits has sent its headers, and of its
+    body no more than fills a buffer."""
+
+    uploads: Gate = field(default_factory=lambda: Gate(64, waiting=1000))
+    photographs: Gate = field(default_factory=lambda: Gate(4, waiting=100))
+    films: Gate = field(default_factory=lambda: Gate(1, waiting=10))
 
 
 def address_of(request: Request) -> str:

@@ -15,16 +15,22 @@ _UNFINISHED: Document = {"status": {"$in": list(UNFINISHED)}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """What waits now."""
+
+    queue: int
+    alerts_unsent: int
+    oldest_unfinished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Counts since a moment, and what is in the queues now."""
+    """Counts since a moment."""
 
     by_status: dict[DetectionStatus, int]
     persons: int
     new_persons: int
     alerts_sent: int
-    queue: int
-    alerts_unsent: int
-    oldest_unfinished_at: datetime | None
 
 
 async def figures(
@@ -37,31 +43,32 @@ async def figures(
     theirs = scope.query()
     received = {**_from("received_at", since), **theirs}
     sent = {"status": AlertStatus.SENT, **_from("sent_at", since), **theirs}
-    unfinished = {**_UNFINISHED, **theirs}
-    by_status, persons, new_persons, alerts_sent = await gather(
-        _by_status(database, received),
+    statuses, persons, new_persons, alerts_sent = await gather(
+        by_status(database, received),
         _distinct_persons(database, received),
         _new_persons(database, since, scope),
         database["alerts"].count_documents(sent),
     )
+    return Figures(
+        by_status=statuses, persons=persons, new_persons=new_persons, alerts_sent=alerts_sent
+    )
+
+
+async def queues(database: Database, *, scope: Scope = EVERYTHING) -> Queues:
+    """Count what waits to be identified and to be told."""
+    theirs = scope.query()
+    unfinished = {**_UNFINISHED, **theirs}
     queue, alerts_unsent, oldest = await gather(
         database["detections"].count_documents(unfinished),
         database["alerts"].count_documents({"status": AlertStatus.PENDING, **theirs}),
         _oldest_at(database, unfinished),
     )
-    return Figures(
-        by_status=by_status,
-        persons=persons,
-        new_persons=new_persons,
-        alerts_sent=alerts_sent,
-        queue=queue,
-        alerts_unsent=alerts_unsent,
-        oldest_unfinished_at=oldest,
-    )
+    return Queues(queue=queue, alerts_unsent=alerts_unsent, oldest_unfinished_at=oldest)
 
 
-async def _by_status(database: Database, received: Document) -> dict[DetectionStatus, int]:
-    """Counted one by one: an index holds each status together."""
+async def by_status(database: Database, received: Document) -> dict[DetectionStatus, int]:
+    """How many detections of a query there are of each status."""
+    # Counted one by one: an index holds each status together.
     detections = database["detections"]
     counts = await gather(
         *(detections.count_documents({"status": one, **received}) for one in DetectionStatus)

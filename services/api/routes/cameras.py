@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from services.api.dependencies import REPORTERS, Api, Manager, Principal, Reader
+from services.api.dependencies import REPORT, REPORTERS, Api, Manager, Principal, Reader
 from services.api.forms import FILE, form_with, json_of
 from services.api.scoping import check_camera
 from services.api.state import State
@@ -69,6 +69,7 @@ async def delete_camera(camera_id: str, principal: Manager, state: Api) -> None:
 
 @router.post(
     "/{camera_id}/report",
+    dependencies=REPORT,
     openapi_extra=form_with(
         "report",
         report=json_of(wire.CameraReport),

@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import ValidationError
 
-from services.api.dependencies import UPLOADERS, Api, Cursor, Limit, Manager, Principal, Reader
+from services.api.dependencies import (
+    UPLOAD,
+    UPLOADERS,
+    Api,
+    Cursor,
+    Limit,
+    Manager,
+    Principal,
+    Reader,
+)
 from services.api.forms import FILE, form_with, json_of
 from services.api.limits import CROP_MAX_BYTES
 from services.api.scoping import check_camera
@@ -47,6 +56,7 @@ IdempotencyKey = Annotated[
 @router.post(
     "",
     status_code=201,
+    dependencies=UPLOAD,
     responses={200: {"model": wire.DetectionAccepted, "description": "Stored before."}},
     openapi_extra=form_with(
         "image", "metadata", image=FILE, metadata=json_of(wire.DetectionMetadata)
@@ -210,14 +220,16 @@ async def _prepared(
     check_camera(metadata.camera_id, principal)
     crop, box = await asyncio.to_thread(_keep, form.image, metadata, state)
     frame = metadata.frame
+    received_at = utc_now()
     return Detection(
         id=new_id(),
         camera_id=metadata.camera_id,
         device_id=principal.id,
         idempotency_key=idempotency_key,
         content_sha256=_digest(form),
-        captured_at=milliseconds(metadata.captured_at),
-        received_at=milliseconds(utc_now()),
+        # A device's clock may be ahead: what is yet to come would never be old enough to go.
+        captured_at=milliseconds(min(metadata.captured_at, received_at)),
+        received_at=milliseconds(received_at),
         crop=crop,
         box=box,
         landmarks=tuple((x, y) for x, y in metadata.landmarks) if metadata.landmarks else None,

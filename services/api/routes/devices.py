@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from services.api.dependencies import ADMINS, MANAGERS, Api, Principal
+from services.api.dependencies import ADMINS, KEY_KEEPERS, MANAGERS, Api, Principal
 from services.api.state import State
 from services.api.throttle import address_of, count_attempt
 from services.api.views import device_view, pairing_code_view
@@ -35,7 +35,7 @@ async def devices(state: Api) -> wire.Page[wire.Device]:
 
 @router.post("/devices", status_code=201)
 async def create_device(
-    body: wire.DeviceCreate, principal: Annotated[Principal, Depends(ADMINS)], state: Api
+    body: wire.DeviceCreate, principal: Annotated[Principal, Depends(KEY_KEEPERS)], state: Api
 ) -> wire.DeviceCreated:
     """Make a key. It is shown in this answer and never again."""
     device = Device(id=new_id(), name=body.name, role=body.role, created_at=milliseconds(utc_now()))
@@ -56,7 +56,7 @@ async def delete_device(
 
 @router.post("/pairing-codes", status_code=201)
 async def create_pairing_code(
-    body: wire.PairingCodeCreate, principal: Annotated[Principal, Depends(ADMINS)], state: Api
+    body: wire.PairingCodeCreate, principal: Annotated[Principal, Depends(KEY_KEEPERS)], state: Api
 ) -> wire.PairingCodeCreated:
     """Make a code with which one detector can fetch a key of its own, for ten minutes.
 

@@ -12,8 +12,6 @@ from services.api.state import State
 from usher import wire
 from usher.domain.errors import Unavailable
 from usher.storage.database import ping
-from usher.storage.figures import figures
-from usher.wire import utc_now
 
 router = APIRouter(tags=["health"])
 
@@ -36,9 +34,8 @@ async def readyz(response: Response, state: Api) -> wire.Health:
 
 @router.get("/metrics", response_class=Response)
 async def metrics(state: Api) -> Response:
-    """Figures for Prometheus."""
-    found = await figures(state.database, since=None)
-    text = state.metrics.render(found, await state.cameras.all(), now=utc_now())
+    """Figures for Prometheus, no older than some seconds."""
+    text = await state.metrics.exposition(state.database)
     return Response(text, media_type="text/plain; version=0.0.4")
 
 

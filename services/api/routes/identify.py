@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
-from services.api.dependencies import MANAGERS, Api
+from services.api.dependencies import PHOTOGRAPH, Api
 from services.api.forms import PHOTO
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.state import State
@@ -23,7 +23,7 @@ from usher.vision.pipeline import FaceDescription
 router = APIRouter(tags=["identify"])
 
 
-@router.post("/identify", dependencies=[Depends(MANAGERS)], openapi_extra=PHOTO)
+@router.post("/identify", dependencies=PHOTOGRAPH, openapi_extra=PHOTO)
 async def identify(request: Request, state: Api) -> wire.Identification:
     """Every face in a photograph with who it is. Nothing is stored."""
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)

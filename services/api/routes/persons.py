@@ -11,6 +11,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.api.dependencies import (
+    FILM,
+    PHOTOGRAPH,
     READERS,
     Api,
     Cursor,
@@ -24,6 +26,7 @@ from services.api.exports import chunks, export_person
 from services.api.films import frames_of
 from services.api.forms import PHOTO, VIDEO
 from services.api.limits import PHOTO_MAX_BYTES, VIDEO_MAX_BYTES
+from services.api.pictures import delete_unheld
 from services.api.routes.detections import picture
 from services.api.scoping import check_everything, check_own, check_seen
 from services.api.state import State
@@ -122,10 +125,15 @@ async def update(
     principal: Manager,
     state: Api,
 ) -> wire.Person:
-    """Rename, ignore, annotate, classify. Naming a stranger makes them known."""
+    """Rename, ignore, annotate, classify. Naming a stranger makes them known.
+
+    Managers hear of a person from every camera, so only somebody who has all of them says who.
+    """
     before = await state.people.get(person_id)
     changes = _changes(body, before)
     await check_seen(state, [person_id], principal)
+    if "managers" in changes:
+        check_everything(principal)
     if not changes:
         return await one(person_id, principal, state)
     person = await state.registry.update_person(person_id, changes, actor=principal.id)
@@ -141,9 +149,8 @@ async def delete(person_id: str, principal: Manager, state: Api) -> wire.Deletio
     """Delete a person with their faces, pictures, detections, visits and alerts. For good."""
     await check_own(state, [person_id], principal)
     removal = await state.registry.delete_person(person_id)
-    for crop in removal.crops:
-        await asyncio.to_thread(state.crops.delete, crop)
     await state.audit.add(principal.id, "person.delete", person_id, now=utc_now())
+    await delete_unheld(state, removal.crops)
     return wire.DeletionReceipt(
         person_id=person_id,
         faces=removal.faces,
@@ -200,6 +207,7 @@ async def faces(person_id: str, principal: Reader, state: Api) -> wire.Page[wire
 @router.post(
     "/{person_id}/faces",
     status_code=201,
+    dependencies=PHOTOGRAPH,
     openapi_extra=PHOTO,
     responses={200: {"model": wire.Face, "description": "Added before, by the same request."}},
 )
@@ -225,7 +233,7 @@ async def enrol(
     return face_view(face)
 
 
-@router.post("/{person_id}/videos", status_code=201, openapi_extra=VIDEO)
+@router.post("/{person_id}/videos", status_code=201, dependencies=FILM, openapi_extra=VIDEO)
 async def enrol_from_video(
     person_id: str, request: Request, principal: Manager, state: Api
 ) -> wire.Page[wire.Face]:
@@ -237,10 +245,14 @@ async def enrol_from_video(
         frames = await frames_of(video)
     chosen = await asyncio.to_thread(choose_frames, frames, state.pipeline, state.rule)
     portraits = await asyncio.to_thread(lambda: [_of_frame(frame) for frame in chosen])
-    faces = [await _add(person_id, portrait, state) for portrait in portraits]
-    await state.audit.add(
-        principal.id, f"face.enrol:{len(faces)} from a video", person_id, now=utc_now()
-    )
+    faces: list[Face] = []
+    try:
+        for portrait in portraits:
+            faces.append(await _add(person_id, portrait, state))
+    finally:
+        if faces:
+            action = f"face.enrol:{len(faces)} from a video"
+            await state.audit.add(principal.id, action, person_id, now=utc_now())
     return wire.Page(items=[face_view(face) for face in faces])
 
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
-from services.api.dependencies import MANAGERS, Api, Limit, Principal
+from services.api.dependencies import PHOTOGRAPH, Api, Limit, Manager
 from services.api.forms import FILE, PHOTO, form_with
 from services.api.limits import PHOTO_MAX_BYTES
 from services.api.state import State
@@ -27,10 +27,10 @@ router = APIRouter(tags=["identify"])
 _TWO_PHOTOS = form_with("first", "second", first=FILE, second=FILE)
 
 
-@router.post("/search", openapi_extra=PHOTO)
+@router.post("/search", dependencies=PHOTOGRAPH, openapi_extra=PHOTO)
 async def search(
     request: Request,
-    principal: Annotated[Principal, Depends(MANAGERS)],
+    principal: Manager,
     state: Api,
     camera_id: str | None = None,
     since: Annotated[wire.Utc | None, Query(alias="from")] = None,
@@ -58,7 +58,7 @@ async def search(
     )
 
 
-@router.post("/verify", dependencies=[Depends(MANAGERS)], openapi_extra=_TWO_PHOTOS)
+@router.post("/verify", dependencies=PHOTOGRAPH, openapi_extra=_TWO_PHOTOS)
 async def verify(request: Request, state: Api) -> wire.Verification:
     """Whether two photographs, of one face each, show one person. Nothing is stored."""
     images = await read_pair(request, max_bytes=PHOTO_MAX_BYTES)

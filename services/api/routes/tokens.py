@@ -62,6 +62,8 @@ def _whose(principal: Principal) -> str | None:
 def _check(body: wire.TokenCreate, principal: Principal) -> None:
     if lower_role(body.role, principal.role) is not body.role:
         raise PermissionDenied(f"a {principal.role.value} cannot make a token of an {body.role}")
+    if body.role is Role.ADMIN and body.cameras:
+        raise InvalidInput("an admin sees every camera: leave `cameras` out, or take another role")
     beyond = [camera for camera in body.cameras if not principal.scope.admits(camera)]
     if beyond:
         raise PermissionDenied(f"{beyond[0]} is not among your cameras")

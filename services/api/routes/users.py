@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from services.api.dependencies import ACCOUNT_KEEPERS, Api, Principal
+from services.api.dependencies import KEY_KEEPERS, Api, Principal
 from services.api.passwords import hash_password, new_password
 from services.api.views import user_view
 from usher import wire
@@ -18,10 +18,10 @@ from usher.wire import utc_now
 
 router = APIRouter(prefix="/users", tags=["users"])
 
-Keeper = Annotated[Principal, Depends(ACCOUNT_KEEPERS)]
+Keeper = Annotated[Principal, Depends(KEY_KEEPERS)]
 
 
-@router.get("", dependencies=[Depends(ACCOUNT_KEEPERS)])
+@router.get("", dependencies=[Depends(KEY_KEEPERS)])
 async def users(state: Api) -> wire.Page[wire.User]:
     """Everybody who may sign in, by name."""
     return wire.Page(items=[user_view(user) for user in await state.users.all()])

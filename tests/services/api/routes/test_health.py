@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +38,7 @@ async def test_readyz_says_what_is_wrong_when_the_crop_store_is_gone(own_api: Ap
 
 
 async def test_metrics_follow_the_queue_when_it_fills_and_empties(own_api: Api) -> None:
+    own_api.state.metrics.fresh_s = 0
     detection_id = await own_api.detection()
     text = (await own_api.nobody.get(f"{ROOT}/metrics")).text
     assert gauge(text, 'usher_detections{status="pending"}') == 1
@@ -49,6 +51,18 @@ async def test_metrics_follow_the_queue_when_it_fills_and_empties(own_api: Api) 
     assert gauge(text, 'usher_detections{status="classified"}') == 1
     assert gauge(text, "usher_queue_detections") == 0
     assert gauge(text, "usher_oldest_unfinished_seconds") == 0
+
+
+async def test_metrics_are_not_counted_anew_while_they_are_fresh(own_api: Api) -> None:
+    async def queue() -> float:
+        text = (await own_api.nobody.get(f"{ROOT}/metrics")).text
+        return gauge(text, "usher_queue_detections")
+
+    assert await queue() == 0
+    await own_api.detection()
+    assert await asyncio.gather(*(queue() for _ in range(5))) == [0] * 5
+    own_api.state.metrics.fresh_s = 0
+    assert await queue() == 1
 
 
 async def test_metrics_count_cameras_by_state_when_they_are_reported(own_api: Api) -> None:
