@@ -23,14 +23,17 @@ class Tokens:
         await self._tokens.insert_one({**to_document(token), "key_hash": secret_hash(key)})
 
     async def by_key(self, key: str, *, now: datetime) -> tuple[Token, User] | None:
-        """A token that has not expired, and who made it; None where they may not come in."""
+        """A token that has not expired, and who made it; None where they may not come in.
+
+        Nor, after an admin gave them a new password, until they have changed it.
+        """
         document = await self._tokens.find_one({"key_hash": secret_hash(key)})
         if document is None:
             return None
         token = token_from_document(document)
         maker = await self._users.find_one({"_id": token.user_id})
         expired = token.expires_at is not None and token.expires_at <= now
-        if expired or maker is None or maker.get("disabled"):
+        if expired or maker is None or maker.get("disabled") or maker.get("must_renew"):
             return None
         return token, user_from_document(maker)
 

@@ -51,10 +51,9 @@ export function createQueryClient(): QueryClient {
     if (error instanceof client.ApiError && error.status === 401) endSession();
   }
 
-  /** Nothing of what one person saw stays for the next. */
   function endSession() {
     queryClient.setQueryData(SESSION, null);
-    queryClient.removeQueries({ predicate: isNotSession });
+    forgetAll(queryClient);
   }
   return queryClient;
 }
@@ -66,6 +65,11 @@ function isRefusal(error: Error): boolean {
 /** Fetches again everything that is on the screen, and the rest when it is next shown. */
 export function refetchAll(queryClient: QueryClient): void {
   void queryClient.invalidateQueries({ predicate: isNotSession });
+}
+
+/** Nothing of what one person saw stays for the next. */
+export function forgetAll(queryClient: QueryClient): void {
+  queryClient.removeQueries({ predicate: isNotSession });
 }
 
 function isNotSession({ queryKey }: { queryKey: readonly unknown[] }): boolean {

@@ -203,13 +203,11 @@ function PersonCard({ person }: { person: Person }) {
   return (
     <Link className={styles.card} to={`/people/${person.id}`}>
       <Portrait person={person} size="100%" />
-      <Text fz="sm" fw={600} truncate title={personName(person)} mt={8}>
+      <div className={styles.name} title={personName(person)}>
         {personName(person)}
-      </Text>
-      <Text fz="xs" c="dimmed">
-        {count(person.detections, "sighting")}
-      </Text>
-      <Text fz="xs" c="dimmed">
+      </div>
+      <div className={styles.seen}>{count(person.detections, "sighting")}</div>
+      <div className={styles.seen}>
         {person.last_seen_at ? (
           <>
             Seen <TimeAgo at={person.last_seen_at} />
@@ -217,7 +215,7 @@ function PersonCard({ person }: { person: Person }) {
         ) : (
           "Not seen yet"
         )}
-      </Text>
+      </div>
     </Link>
   );
 }

@@ -237,6 +237,7 @@ type DialogProps = { person: Person; opened: boolean; onClose: () => void };
 function EditDialog({ person, opened, onClose }: DialogProps) {
   const change = useIdentityChange();
   const classes = useClasses();
+  const hasAllCameras = useHasAllCameras();
   const [managers, setManagers] = useState(person.managers ?? []);
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -250,7 +251,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
       class: String(form.get("class")).trim() || null,
       valid_from: since ? startOfDay(since).toISOString() : null,
       valid_until: until ? midnight(startOfDay(until), 1).toISOString() : null,
-      managers,
+      ...(hasAllCameras && { managers }),
     };
     // A name makes known, except whom one ignores.
     const kind = person.kind === "ignored" ? "ignored" : "known";
@@ -296,16 +297,18 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
             />
           </Group>
           <Text fz="xs" c="dimmed">
-            Outside these days the panel shows "Not valid now". Nothing else changes: no alert is
-            sent about it yet.
+            Outside these days the panel shows "Not valid now", and alert rules about people whose
+            time here is over tell of them.
           </Text>
-          <TagsInput
-            label="Managers"
-            description="Chat accounts of those who look after this person. They are kept only: no alert goes to them yet."
-            value={managers}
-            onChange={setManagers}
-            maxTags={50}
-          />
+          {hasAllCameras && (
+            <TagsInput
+              label="Managers"
+              description="Who hears of this person from every camera, beside the camera's own managers: accounts of the chat (@ann), or mail:ann@example.org."
+              value={managers}
+              onChange={setManagers}
+              maxTags={50}
+            />
+          )}
           <Textarea
             name="notes"
             label="Notes"

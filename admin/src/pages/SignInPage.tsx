@@ -2,7 +2,7 @@ import { Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } f
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 import { signIn } from "../api/client";
-import { SESSION, SHOWS_ERROR } from "../api/queries";
+import { forgetAll, SESSION, SHOWS_ERROR } from "../api/queries";
 import { Failure } from "../components/Failure";
 import styles from "./SignInPage.module.css";
 
@@ -11,7 +11,11 @@ export function SignInPage() {
   const enter = useMutation({
     mutationFn: signIn,
     meta: SHOWS_ERROR,
-    onSuccess: (session) => queryClient.setQueryData(SESSION, session),
+    onSuccess: (session) => {
+      // A session that the server ended has left behind what it saw.
+      forgetAll(queryClient);
+      queryClient.setQueryData(SESSION, session);
+    },
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {

@@ -74,9 +74,9 @@ MAY = {
     "POST /cameras/{camera_id}/report": "device",
     "GET /cameras/{camera_id}/frame": "admin manager viewer notifier",
     "GET /devices": "admin manager",
-    "POST /devices": "admin",
+    "POST /devices": "admin, in person",
     "DELETE /devices/{device_id}": "admin",
-    "POST /pairing-codes": "admin",
+    "POST /pairing-codes": "admin, in person",
     "GET /pairing-codes/{code_id}": "admin",
     "GET /users": "admin, in person",
     "POST /users": "admin, in person",
@@ -117,7 +117,8 @@ def policies(app: FastAPI) -> dict[Route, list[Policy]]:
             continue
         for method in route.methods or set():
             path = route.path.removeprefix(API_PREFIX)
-            found[method, path] = list(_policies_of(route.dependant))
+            # The same one may be named twice: where the route asks who it is, too.
+            found[method, path] = list(dict.fromkeys(_policies_of(route.dependant)))
     return found
 
 

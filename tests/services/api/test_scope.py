@@ -281,6 +281,14 @@ async def test_person_whom_both_cameras_saw_can_be_named_but_not_deleted(place: 
     assert (await place.manager.post(f"{path}/split", json=mine)).status_code == 200
 
 
+async def test_who_hears_of_a_person_is_said_by_those_who_have_all_cameras(place: Place) -> None:
+    path = f"/persons/{place.own['person_id']}"
+    told = {"managers": ["mail:eve@example.org"]}
+    check_problem(await place.manager.patch(path, json=told), 403, "PermissionDenied")
+    assert (await place.api.manager.get(path)).json()["managers"] == []
+    assert (await place.api.manager.patch(path, json=told)).status_code == 200
+
+
 async def test_person_whom_nobody_saw_is_everybodys(place: Place) -> None:
     ada = (await place.manager.post("/persons", json={"name": "Ada"})).json()["id"]
     check_problem(await send_photo(place.manager, f"/persons/{ada}/faces", b"no picture"), 415)
