@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from tests.running import RunningSystem, run_system
 from usher.storage.database import Database, connected
 from usher.storage.embedded import EmbeddedServer
 from usher.storage.schema import COLLECTIONS, prepare
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Raises UsageError where two tests share an id: side by side, one of them alone would run."""
+    times = Counter(item.nodeid for item in items)
+    if shared := [id_ for id_, count in times.items() if count > 1]:
+        raise pytest.UsageError(f"several tests are called {shared[0]}")
 
 
 @pytest.fixture(scope="session")
