@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import chain, combinations
 from typing import Any
 
@@ -21,6 +22,12 @@ from .conftest import Api
 
 _MOMENTS = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
 _MOMENTS["since"] = _MOMENTS["from"]
+_OTHERS = 200
+_IN_VAIN = 100
+READS_MANY = {
+    ("/persons", "q"): "a part of a name, in any case, is found by reading all names",
+    ("/settings/retention", "strangers_kept_days"): "counts what is old",
+}
 _NO_LISTS = {"/events", "/session"}
 """An endless stream, and what reads nothing but the session."""
 
@@ -97,6 +104,51 @@ async def test_list_scans_no_collection_when_it_is_filtered(
     assert response.status_code == 200, response.text
     assert rows, "the profiler saw nothing"
     assert scans(rows) == []
+
+
+async def test_filter_reads_little_more_than_it_finds(api: Api) -> None:
+    await api.alert(await api.person())
+    for name in ("detections", "persons", "visits", "alerts", "identity_changes", "audit"):
+        await add_others(api.database, name)
+    greedy = set()
+    for path, params in lists():
+        if len(params) == 1 and (path, *params) not in READS_MANY:
+            async with profiled(api.database) as rows:
+                await api.admin.get(path, params=params)
+            greedy |= {(path, *params, read) for read in documents_in_vain(rows)}
+    assert greedy == set()
+
+
+async def add_others(database: Database, name: str) -> None:
+    """Beside what there is, as much of last year, of other cameras, persons and kinds."""
+    (one, *_) = await database[name].find().to_list()
+    other = {"camera_id": "yard", "actor": "somebody"} | (
+        {"kind": "other"} if name == "audit" else {}
+    )
+    texts = {field: text for field, text in other.items() if field in one}
+    await database[name].insert_many(
+        {**one, **texts, **of_last_year(one, n), **unlike(one, n)} for n in range(_OTHERS)
+    )
+
+
+def of_last_year(document: Document, number: int) -> Document:
+    moment = datetime(2025, 11, 1, tzinfo=UTC) + timedelta(minutes=number)
+    return {field: moment for field, value in document.items() if isinstance(value, datetime)}
+
+
+def unlike(document: Document, number: int) -> Document:
+    """What no two documents have in common."""
+    unique = ("_id", "idempotency_key", "visit_id", "name")
+    texts = {field: f"other-{number}" for field in unique if field in document}
+    return texts | ({"number": 1000 + number} if "number" in document else {})
+
+
+def documents_in_vain(rows: list[Document]) -> list[str]:
+    return [
+        f"{row['ns']}: {row['docsExamined']} for {row['nreturned']}"
+        for row in rows
+        if row.get("docsExamined", 0) - row.get("nreturned", 0) > _IN_VAIN
+    ]
 
 
 async def test_scan_is_noticed_when_there_is_no_index(api: Api) -> None:
