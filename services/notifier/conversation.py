@@ -41,10 +41,17 @@ _NEAREST = 3
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: Markdown, and a JPEG where there is one."""
+    """An answer: Markdown, and a JPEG where there is one.
+
+    Attributes
+    ----------
+    pictured
+        The detection or the person that the picture is of: it may be shown while that exists.
+    """
 
     text: str
     picture: bytes | None = None
+    pictured: str = ""
 
 
 class _NotUnderstoodError(UsherError):
@@ -205,7 +212,7 @@ class Conversation:
             if one.detection.person and one.detection.person.kind is PersonKind.KNOWN
         }
         likest_first = list(nearest.values())[::-1][:_NEAREST]
-        return Reply(messages.nearest(alert, likest_first), picture)
+        return Reply(messages.nearest(alert, likest_first), picture, alert.detection_id)
 
     def _who(self, *, today: bool) -> Reply:
         now = datetime.now(UTC)
@@ -220,7 +227,8 @@ class Conversation:
         if not alerts:
             return Reply(messages.NO_ALERT_YET)
         text = messages.alert_text(alerts[0], panel_url=self.panel_url, zone=self.zone)
-        return Reply(text, self._picture(alerts[0].detection_id))
+        pictured = alerts[0].detection_id
+        return Reply(text, self._picture(pictured), pictured)
 
     def _person(self, arguments: str) -> Reply:
         if not arguments.strip():
@@ -228,7 +236,7 @@ class Conversation:
         person = self._found(arguments)
         faces = self.client.faces(person.id)
         picture = self.client.face_image(faces[0]) if faces else None
-        return Reply(messages.about(person, self.panel_url, self.zone), picture)
+        return Reply(messages.about(person, self.panel_url, self.zone), picture, person.id)
 
     def _find(self, photograph: bytes | None) -> Reply:
         if photograph is None:

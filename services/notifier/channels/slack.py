@@ -120,8 +120,9 @@ class SlackMessages:
         )
         if alert_id:
             self._kept.add_message(alert_id, channel, sent["ts"])
-        if len(message.pictures) == 1:
-            self._show(channel, message)
+        pictured = message.details.get("detection_id")
+        if pictured and message.pictures:
+            self.show(channel, message.pictures[0], pictured)
 
     def ask_name(self, press: Press) -> None:
         """Open a form that asks for somebody's name."""
@@ -143,14 +144,36 @@ class SlackMessages:
             channel=press.channel, user=press.user, text=self._rendered(text)
         )
 
+    def show(self, channel: str, picture: bytes, pictured: str) -> None:
+        """Upload a picture, which is taken back once what it shows exists no more.
+
+        One that cannot be uploaded is left out: what it goes with stands there already, and would
+        stand there twice if it were sent again.
+
+        Parameters
+        ----------
+        picture
+            JPEG.
+        pictured
+            The id of the detection or the person that it is of.
+        """
+        try:
+            uploaded = self._web.files_upload_v2(
+                channel=channel, file=picture, filename="face.jpg", title="Face"
+            )
+        except Exception as error:  # noqa: BLE001  # Slack's client raises anything
+            _log.warning("picture_not_sent", error=type(error).__name__)
+            return
+        self._kept.add_files(pictured, [file["id"] for file in uploaded.get("files", ())])
+
     def take_back(self, exists: Callable[[str], bool]) -> int:
-        """Delete the pictures of detections that exist no more; how many that were.
+        """Delete the pictures of detections and persons that exist no more; how many that were.
 
         Looks at some of those that were sent, at others the next time.
         """
         taken = 0
-        for detection_id, files in self._kept.next_files(_LOOKED_AT):
-            if exists(detection_id):
+        for pictured, files in self._kept.next_files(_LOOKED_AT):
+            if exists(pictured):
                 continue
             try:
                 for file in files:
@@ -158,21 +181,9 @@ class SlackMessages:
             except Exception as error:  # noqa: BLE001  # one must not keep the others there
                 _log.warning("picture_not_taken_back", error=type(error).__name__)
                 continue
-            self._kept.drop_files(detection_id)
+            self._kept.drop_files(pictured)
             taken += len(files)
         return taken
-
-    def _show(self, channel: str, message: Message) -> None:
-        """Upload the picture. The message is there already: sent again, it would stand twice."""
-        try:
-            uploaded = self._web.files_upload_v2(
-                channel=channel, file=message.pictures[0], filename="face.jpg", title="Face"
-            )
-        except Exception as error:  # noqa: BLE001  # Slack's client raises anything
-            _log.warning("picture_not_sent", error=type(error).__name__)
-            return
-        files = [file["id"] for file in uploaded.get("files", ())]
-        self._kept.add_files(message.details.get("detection_id", ""), files)
 
 
 def _buttons(message: Message) -> list[dict[str, Any]]:
@@ -234,22 +245,22 @@ class _Kept:
             self._write()
 
     def next_files(self, most: int) -> list[tuple[str, list[str]]]:
-        """So many detections with their files, which come last from now on."""
+        """So many of what is pictured with their files, which come last from now on."""
         with self._lock:
             found = list(islice(self._files.items(), most))
-            for detection_id, files in found:
-                del self._files[detection_id]
-                self._files[detection_id] = files
+            for pictured, files in found:
+                del self._files[pictured]
+                self._files[pictured] = files
             return found
 
-    def add_files(self, detection_id: str, files: list[str]) -> None:
+    def add_files(self, pictured: str, files: list[str]) -> None:
         with self._lock:
-            self._files.setdefault(detection_id, []).extend(files)
+            self._files.setdefault(pictured, []).extend(files)
             self._write()
 
-    def drop_files(self, detection_id: str) -> None:
+    def drop_files(self, pictured: str) -> None:
         with self._lock:
-            self._files.pop(detection_id, None)
+            self._files.pop(pictured, None)
             self._write()
 
     def _write(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.notifier.channels.slack import Press, SlackMessages, press_of
-from services.notifier.messages import Message, alert_message
+from services.notifier.messages import Message, alert_message, digest_message
 from usher.domain.records import DeliveryKind, PersonKind
 from usher.wire import PersonBrief
 
@@ -111,6 +111,22 @@ def test_picture_is_taken_back_once_its_detection_is_gone(tmp_path: Path) -> Non
     assert messages.take_back(lambda _: False) == 1
     assert web.calls[-1] == ("files_delete", {"file": "F2"})
     assert slack(web, tmp_path).take_back(lambda _: False) == 0
+
+
+def test_picture_of_an_answer_is_taken_back_once_who_it_shows_is_gone(tmp_path: Path) -> None:
+    web = Web()
+    messages = slack(web, tmp_path)
+    messages.show("D1", JPEG, "p-7k3qxz")
+    messages.show("D1", JPEG, "d1")
+    assert messages.take_back(lambda pictured: pictured == "d1") == 1
+    assert web.calls[-1] == ("files_delete", {"file": "F1"})
+
+
+def test_digest_shows_no_picture_of_which_nobody_could_say_whose_it_is(tmp_path: Path) -> None:
+    web = Web()
+    digest = digest_message([claimed(), claimed()], panel_url="http://usher.test", pictures=[JPEG])
+    slack(web, tmp_path).send("D1", digest)
+    assert web.methods == ["chat_postMessage"]
 
 
 def test_picture_that_cannot_be_taken_back_is_tried_again(tmp_path: Path) -> None:

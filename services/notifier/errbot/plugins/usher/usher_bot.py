@@ -8,7 +8,6 @@ from collections.abc import Callable
 from html import unescape
 from io import BytesIO
 from threading import Event, Thread
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -207,7 +206,10 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
         with self._client(account) as client:
             reply = ask(Conversation(client, self._settings.panel(), account))
         self._bot.send_simple_reply(message, reply.text)
-        self._show(message.frm, reply.picture)
+        if self._slack is not None and reply.picture is not None:
+            self._slack.show(_slack_channel(message.frm), reply.picture, reply.pictured)
+        else:
+            self._show(message.frm, reply.picture)
 
     def _words(self, arguments: str) -> str:
         return unescape(arguments) if self.mode == _SLACK else arguments
@@ -235,9 +237,6 @@ class Usher(BotPlugin):  # type: ignore[misc]  # Errbot is not installed where t
     def _show(self, to: Identifier, picture: bytes | None) -> None:
         if picture is None or not self._takes_pictures():
             return
-        if self.mode == _SLACK and isinstance(to, Room):
-            # A room's `channelid` is how to mention it; an upload needs its plain id.
-            to = SimpleNamespace(channelid=to.id, channelname=to.name)
         kind = _STREAM_TYPES.get(self.mode, "image/jpeg")
         self.send_stream_request(to, BytesIO(picture), "face.jpg", len(picture), kind)
 
@@ -266,9 +265,10 @@ def _slack_channel(recipient: Identifier) -> str:
     return str(recipient.id if isinstance(recipient, Room) else recipient.channelid)
 
 
-def _exists(client: UsherClient, detection_id: str) -> bool:
+def _exists(client: UsherClient, pictured: str) -> bool:
+    look = client.person if pictured.startswith("p-") else client.detection
     try:
-        client.detection(detection_id)
+        look(pictured)
     except NotFound:
         return False
     return True
