@@ -9,18 +9,20 @@ import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { App } from "./App";
 import { fetchSession } from "./api/client";
-import { createQueryClient, SESSION } from "./api/queries";
+import { createQueryClient, prefetchFirstList, SESSION } from "./api/queries";
 import { resolveVariables, theme } from "./theme";
 
 /** A page that waits longer for its first answer says so. */
 const PATIENCE_MS = 200;
 
 const queryClient = createQueryClient();
-const session = queryClient.prefetchQuery({ queryKey: SESSION, queryFn: fetchSession });
+const answered = queryClient
+  .prefetchQuery({ queryKey: SESSION, queryFn: fetchSession })
+  .then(() => prefetchFirstList(queryClient, window.location));
 const patience = new Promise((resolve) => window.setTimeout(resolve, PATIENCE_MS));
 
-// Mostly the answer is there before this code is (`ahead.js`), and the first drawing is the page.
-void Promise.race([session, patience]).then(() => {
+// Mostly the answers are there before this code is (`ahead.js`), and the first drawing is the page.
+void Promise.race([answered, patience]).then(() => {
   createRoot(document.getElementById("root") as HTMLElement).render(
     <StrictMode>
       <MantineProvider

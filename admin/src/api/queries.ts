@@ -4,6 +4,7 @@
 import { notifications } from "@mantine/notifications";
 import {
   type InfiniteData,
+  infiniteQueryOptions,
   keepPreviousData,
   MutationCache,
   QueryCache,
@@ -13,7 +14,7 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { midnight, startOfDay } from "../format";
+import { isoDay, midnight, startOfDay } from "../format";
 import * as client from "./client";
 import type { AlertRuleBody, Detection, Page, PairingCode, Person, Role } from "./types";
 
@@ -101,17 +102,22 @@ export function useSession() {
   });
 }
 
-function usePages<Item>(
-  queryKey: unknown[],
-  fetchPage: (cursor?: string) => Promise<Page<Item>>,
-  refetchInterval: number | false = false,
-) {
-  return useInfiniteQuery({
+function pagesOf<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Promise<Page<Item>>) {
+  return infiniteQueryOptions({
     queryKey,
-    refetchInterval,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+function usePages<Item>(
+  pages: ReturnType<typeof pagesOf<Item>>,
+  refetchInterval: number | false = false,
+) {
+  return useInfiniteQuery({
+    ...pages,
+    refetchInterval,
     select: (data) => data.pages.flatMap((page) => page.items),
     placeholderData: keepPreviousData,
   });
@@ -123,8 +129,24 @@ export type Continuable = Pick<
   "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "fetchNextPage"
 >;
 
-export const useDetections = (filter: client.DetectionFilter) =>
-  usePages(["detections", filter], (cursor) => client.listDetections(filter, cursor));
+const detections = (filter: client.DetectionFilter) =>
+  pagesOf(["detections", filter], (cursor) => client.listDetections(filter, cursor));
+export const useDetections = (filter: client.DetectionFilter) => usePages(detections(filter));
+
+/**
+ * Has the list that a page begins with in the cache, if anybody is signed in, so that the page is
+ * drawn once. `ahead.js` has asked for it already.
+ */
+export async function prefetchFirstList(queryClient: QueryClient, { pathname, search }: Location) {
+  const lists: Record<string, () => Promise<void>> = {
+    "/": () => queryClient.prefetchInfiniteQuery(visitsOfDay(isoDay(new Date()))),
+    "/detections": () => queryClient.prefetchInfiniteQuery(detections({})),
+    "/people": () => queryClient.prefetchInfiniteQuery(persons({ kind: "known", q: "" })),
+  };
+  const prefetch = lists[pathname];
+  if (!prefetch || search || !queryClient.getQueryData(SESSION)) return;
+  await Promise.all([prefetch(), queryClient.prefetchInfiniteQuery(cameras())]);
+}
 
 /** The detections that wait for an answer, and a function that takes answered ones out at once. */
 export function useReview() {
@@ -160,8 +182,9 @@ function useSettle<Item extends { id: string }>(queryKey: unknown[]) {
 export const useDetection = (id: string) =>
   useQuery({ queryKey: ["detection", id], queryFn: () => client.getDetection(id) });
 
-export const usePersons = (filter: client.PersonFilter) =>
-  usePages(["persons", filter], (cursor) => client.listPersons(filter, cursor));
+const persons = (filter: client.PersonFilter) =>
+  pagesOf(["persons", filter], (cursor) => client.listPersons(filter, cursor));
+export const usePersons = (filter: client.PersonFilter) => usePages(persons(filter));
 
 export const usePerson = (id: string | undefined) =>
   useQuery({
@@ -171,17 +194,18 @@ export const usePerson = (id: string | undefined) =>
   });
 
 export const useFaces = (personId: string) =>
-  usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
+  usePages(pagesOf(["faces", personId], (cursor) => client.listFaces(personId, cursor)));
 
 export const useVisits = (personId: string) =>
-  usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
+  usePages(pagesOf(["visits", personId], (cursor) => client.listVisits(personId, cursor)));
 
-/** Everybody's visits of a day. */
-export const useVisitsOfDay = (day: string) => {
+const visitsOfDay = (day: string) => {
   const start = startOfDay(day);
   const filter = { from: start.toISOString(), to: midnight(start, 1).toISOString() };
-  return usePages(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
+  return pagesOf(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
 };
+/** Everybody's visits of a day. */
+export const useVisitsOfDay = (day: string) => usePages(visitsOfDay(day));
 
 /** The classes that there are, to choose from. */
 export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
@@ -216,7 +240,9 @@ export const useAttendance = (filter: client.AttendanceFilter) =>
   });
 
 export const useIdentityChanges = (personId?: string) =>
-  usePages(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor));
+  usePages(
+    pagesOf(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor)),
+  );
 
 export const useIdentityStats = () =>
   useQuery({
@@ -226,9 +252,9 @@ export const useIdentityStats = () =>
   });
 
 export const useAlerts = (filter: client.AlertFilter) =>
-  usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
+  usePages(pagesOf(["alerts", filter], (cursor) => client.listAlerts(filter, cursor)));
 
-export const useAlertRules = () => usePages(["alert-rules"], client.listAlertRules);
+export const useAlertRules = () => usePages(pagesOf(["alert-rules"], client.listAlertRules));
 
 /** What a rule would have said of the last 24 hours; null: it is not complete. */
 export const useRulePreview = (rule: AlertRuleBody | null) =>
@@ -242,7 +268,8 @@ export const useRulePreview = (rule: AlertRuleBody | null) =>
 
 /** The cameras; with an interval read again while the page is visible: they go offline silently. */
 export const useCameras = (refetchInterval: number | false = false) =>
-  usePages(["cameras"], client.listCameras, refetchInterval);
+  usePages(cameras(), refetchInterval);
+const cameras = () => pagesOf(["cameras"], client.listCameras);
 
 /** What became of a pairing code; asked for until a device has used it or it has expired. */
 export const usePairingCode = (code: PairingCode) =>
@@ -266,14 +293,14 @@ export function useHasAllCameras(): boolean {
   return useSession().data?.user.cameras?.length === 0;
 }
 
-export const useDevices = () => usePages(["devices"], client.listDevices);
+export const useDevices = () => usePages(pagesOf(["devices"], client.listDevices));
 
-export const useUsers = () => usePages(["users"], client.listUsers);
+export const useUsers = () => usePages(pagesOf(["users"], client.listUsers));
 
-export const useTokens = () => usePages(["tokens"], client.listTokens);
+export const useTokens = () => usePages(pagesOf(["tokens"], client.listTokens));
 
 export const useAudit = (filter: client.AuditFilter) =>
-  usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));
+  usePages(pagesOf(["audit", filter], (cursor) => client.listAudit(filter, cursor)));
 
 const SETTINGS_EVERY_MS = 2_000;
 
