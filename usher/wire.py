@@ -924,6 +924,9 @@ class OperatingSettings(Resource):
     taken_up: bool = Field(
         description="Whether this API decides by it already; a change takes some seconds."
     )
+    channels: list[str] = Field(
+        [], description="What alerts are sent by now: of the notifiers that run. Not to be set."
+    )
 
 
 class OperatingSettingsUpdate(Body):
@@ -956,6 +959,14 @@ class DiskSpace(Resource):
     free_bytes: int
 
 
+class WorkerState(Resource):
+    """A process that works now."""
+
+    kind: Literal["classifier", "notifier"]
+    name: str = Field(description="A classifier's host, or what a notifier's key is called.")
+    channels: list[str] = Field([], description="What a notifier sends by.")
+
+
 class System(Resource):
     """How the system does."""
 
@@ -966,6 +977,9 @@ class System(Resource):
     alerts_unsent: int
     classifier: str | None = Field(
         description="Where the classifier runs that says who is who; null where none does."
+    )
+    workers: list[WorkerState] = Field(
+        [], description="Those that have said within a minute that they work."
     )
     database: DatabaseSize
     disk: DiskSpace

@@ -228,6 +228,7 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
         "strangers_kept_days": 30,
         "known_kept_days": 365,
         "taken_up": True,
+        "channels": ["chat", "mail"],
     },
     "OperatingSettingsUpdate": {"identity_budget": 0.005, "strangers_kept_days": 30},
     "RetentionDue": {"strangers": 12, "detections": 340},
@@ -237,6 +238,10 @@ EXAMPLES: Final[Mapping[str, dict[str, Any]]] = {
         "queue": 0,
         "alerts_unsent": 0,
         "classifier": "gatehouse",
+        "workers": [
+            {"kind": "classifier", "name": "gatehouse", "channels": []},
+            {"kind": "notifier", "name": "notifier", "channels": ["chat", "mail"]},
+        ],
         "database": {
             "version": "7.0.14",
             "bytes": 81_000_000,

@@ -40,6 +40,7 @@ from usher.storage.seen import SeenLog
 from usher.storage.serving import Embedders, Named
 from usher.storage.stays import Stays
 from usher.storage.tokens import Tokens
+from usher.storage.workers import Workers
 from usher.tasks import cancel
 from usher.vision.pipeline import FacePipeline, make_pipeline
 from usher.vision.runtime import Runtime
@@ -84,6 +85,7 @@ class State:
     stays: Stays
     operating: Operating
     retention: Retention
+    workers: Workers
 
 
 @asynccontextmanager
@@ -147,6 +149,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         stays=Stays(database),
         operating=operating,
         retention=Retention(database),
+        workers=Workers(database),
     )
     events = asyncio.create_task(state.hub.run(), name="events")
     try:

@@ -33,6 +33,7 @@ from usher.storage.people import People
 from usher.storage.references import References
 from usher.storage.second_looks import SecondLooks
 from usher.storage.serving import Embedders
+from usher.storage.workers import SAYS_SO_EVERY_S, Workers
 from usher.vision.pipeline import FacePipeline
 
 log = structlog.get_logger()
@@ -61,8 +62,12 @@ class Worker:
         embedding: EmbeddingStage,
         assigning: AssigningStage,
         consolidating: ConsolidatingStage,
+        *,
+        owner: str,
     ) -> None:
         self._database = database
+        self._workers = Workers(database)
+        self._owner = owner
         self._assigning = assigning
         self._steps = {
             "embed": embedding.step,
@@ -82,8 +87,9 @@ class Worker:
         """
         stages = {asyncio.create_task(self._repeat(name, stop), name=name) for name in self._steps}
         listener = asyncio.create_task(self._listen(), name="listen")
+        presence = asyncio.create_task(self._say_so(), name="presence")
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        tasks = {*stages, listener, stopped}
+        tasks = {*stages, listener, presence, stopped}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
@@ -112,6 +118,14 @@ class Worker:
                 # A change that nobody reported is found all the same, a little later.
                 await _first_of(news, within_s=_POLL_S)
 
+    async def _say_so(self) -> None:
+        """Say that this process works, for whoever looks after the system."""
+        host = self._owner.partition(":")[0]
+        while True:
+            with suppress(PyMongoError):
+                await self._workers.works(self._owner, "classifier", host)
+            await asyncio.sleep(SAYS_SO_EVERY_S)
+
     async def _listen(self) -> None:
         news = changes(self._database, ["detections"], only=_NEW_WORK, with_documents=False)
         async for change in news:
@@ -126,6 +140,7 @@ class Worker:
         try:
             async with asyncio.timeout(_PAUSE_S):
                 await self._assigning.release()
+                await self._workers.ended(self._owner)
         except (PyMongoError, TimeoutError) as error:
             log.warning("the lease was not given back, it runs out", error=str(error))
 
@@ -155,7 +170,7 @@ def make_worker(
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
     embedding = EmbeddingStage(Detections(database), CropStore(settings.data / "crops"), pipeline)
     stages = make_stages(settings, database, model=pipeline.model_id, rule=rule, owner=owner)
-    return Worker(database, embedding, *stages)
+    return Worker(database, embedding, *stages, owner=owner)
 
 
 def make_stages(

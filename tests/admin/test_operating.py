@@ -15,6 +15,9 @@ async def test_system_page_says_what_is_kept_and_how_much_room_is_left(page: Pag
     await expect(page.get_by_text(re.compile(r"of .+ GB are free"))).to_be_visible()
     row = page.get_by_role("row").filter(has_text="Audit entries")
     await expect(row).to_contain_text(re.compile(r"\d"))
+    works = page.get_by_role("list", name="Who works")
+    await expect(works).to_contain_text("A classifier on ")
+    await expect(page.get_by_role("alert", name="No notifier runs")).to_be_visible()
     await page.set_viewport_size(PHONE)
     await assert_fits(page)
 

@@ -14,6 +14,7 @@ from usher.storage.alert_rules import STRANGERS, rule_document
 from usher.storage.database import Collection, Database
 from usher.storage.documents import Document
 from usher.storage.leases import ASSIGN, AT_ONCE
+from usher.storage.workers import GONE_AFTER_S
 
 VERSION = 2
 _NAMESPACE_EXISTS = 48
@@ -70,6 +71,7 @@ COLLECTIONS = (
     "gallery_changes",
     "calibrations",
     "repetitions",
+    "workers",
 )
 
 _INDEXES: Mapping[str, list[IndexModel]] = {
@@ -206,6 +208,7 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
     ],
     "gallery_changes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
     "repetitions": [IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400)],
+    "workers": [IndexModel([("seen_at", ASCENDING)], expireAfterSeconds=GONE_AFTER_S)],
     "calibrations": [IndexModel([("at", DESCENDING), ("_id", DESCENDING)])],
 }
 

@@ -336,10 +336,13 @@ export type OperatingSettings = {
   strangers_kept_days: number | null;
   known_kept_days: number | null;
   taken_up: boolean;
+  channels: string[];
 };
 export type KeptDays = Pick<OperatingSettings, "strangers_kept_days" | "known_kept_days">;
 export type OperatingSettingsUpdate = Partial<KeptDays> & { identity_budget?: number };
 export type RetentionDue = { strangers: number; detections: number };
+
+export type WorkerState = { kind: "classifier" | "notifier"; name: string; channels: string[] };
 
 export type System = {
   version: string;
@@ -348,6 +351,7 @@ export type System = {
   oldest_pending_s?: number | null;
   alerts_unsent: number;
   classifier: string | null;
+  workers: WorkerState[];
   database: { version: string; bytes: number; documents: Record<string, number> };
   disk: { total_bytes: number; free_bytes: number };
 };

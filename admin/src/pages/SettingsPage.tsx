@@ -8,6 +8,7 @@ import { Accuracy } from "../components/Accuracy";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
 import { RetentionForm } from "../components/RetentionForm";
+import { listed } from "../format";
 
 const BUDGETS = [0.001, 0.005, 0.01, 0.02, 0.05];
 const NUMBER = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
@@ -42,6 +43,11 @@ export function SettingsPage() {
               </Anchor>
               ; which managers a camera has, under Cameras. The ways there (a chat, e-mail, MQTT,
               webhooks) are set up where Usher runs: <Code>usher notify --init</Code>.
+            </Text>
+            <Text mt="xs">
+              {settings.data.channels.length > 0
+                ? `Now they are sent by ${listed(settings.data.channels)}.`
+                : "Now they are sent by nothing: no notifier runs."}
             </Text>
           </section>
         </Stack>

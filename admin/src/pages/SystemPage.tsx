@@ -1,11 +1,11 @@
-import { Alert, Code, Progress, Skeleton, Stack, Table, Text, Title } from "@mantine/core";
+import { Alert, Code, List, Progress, Skeleton, Stack, Table, Text, Title } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import { useSystem } from "../api/queries";
 import type { System } from "../api/types";
 import { Failure } from "../components/Failure";
 import { Figures } from "../components/Figures";
 import { PageHeader } from "../components/PageHeader";
-import { bytes, lasted } from "../format";
+import { bytes, lasted, listed } from "../format";
 
 const LITTLE_ROOM = 0.1;
 const WORDS: Record<string, string> = {
@@ -41,6 +41,12 @@ function Findings({ system }: { system: System }) {
           Faces are kept and wait until one does: start <Code>usher classify</Code>.
         </Alert>
       )}
+      {!system.workers.some(({ kind }) => kind === "notifier") && (
+        <Alert color="orange" icon={<IconAlertTriangle aria-hidden />} title="No notifier runs">
+          Alerts are in the panel alone, and wait to be sent until one does: start{" "}
+          <Code>usher notify</Code>.
+        </Alert>
+      )}
       <section>
         <Title order={2}>Work</Title>
         <Figures
@@ -57,6 +63,16 @@ function Findings({ system }: { system: System }) {
           {system.classifier &&
             ` The classifier that says who is who runs on ${system.classifier}.`}
         </Text>
+        <List fz="sm" mt="xs" aria-label="Who works">
+          {system.workers.map(({ kind, name, channels }, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: several may be called the same
+            <List.Item key={place}>
+              {kind === "classifier"
+                ? `A classifier on ${name}`
+                : `The notifier “${name}”, which sends by ${listed(channels)}`}
+            </List.Item>
+          ))}
+        </List>
       </section>
       <section>
         <Title order={2}>Room</Title>

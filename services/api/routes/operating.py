@@ -83,6 +83,10 @@ async def system(state: Api) -> wire.System:
         alerts_unsent=waiting.alerts_unsent,
         # An owner is a host, a process and what makes it unlike any other.
         classifier=owner.partition(":")[0] if owner else None,
+        workers=[
+            wire.WorkerState(kind=one.kind, name=one.name, channels=list(one.channels))
+            for one in await state.workers.all()
+        ],
         database=wire.DatabaseSize(
             version=size.version, bytes=size.bytes, documents=size.documents
         ),
@@ -100,6 +104,7 @@ async def _view(state: State) -> wire.OperatingSettings:
         strangers_kept_days=kept.strangers_days,
         known_kept_days=kept.known_days,
         taken_up=wanted == in_use,
+        channels=sorted({name for one in await state.workers.all() for name in one.channels}),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from usher.settings import Settings
 from usher.storage import detections as queue
 from usher.storage.database import Database
 from usher.storage.leases import AT_ONCE
+from usher.storage.workers import Workers
 from usher.vision.images import PHOTO_FORMATS, decode_image, encode_jpeg
 from usher.vision.pipeline import FacePipeline, make_pipeline
 
@@ -76,6 +78,18 @@ async def working(*workers: Worker) -> AsyncIterator[None]:
 def photograph(path: Path) -> bytes:
     image_rgb = decode_image(path.read_bytes(), formats=PHOTO_FORMATS, max_pixels=50_000_000)
     return encode_jpeg(image_rgb)
+
+
+async def test_worker_says_that_it_works_until_it_ends(
+    backlog: Backlog, pipeline: FacePipeline
+) -> None:
+    workers = Workers(backlog.database)
+    async with working(new_worker(backlog, pipeline)):
+        async with asyncio.timeout(10):
+            while not (found := await workers.all()):
+                await asyncio.sleep(0.05)
+        assert [(one.kind, one.name) for one in found] == [("classifier", socket.gethostname())]
+    assert await workers.all() == []
 
 
 class TestOneCrop:

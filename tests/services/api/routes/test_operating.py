@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.services.api.conftest import Api, check_problem
+from usher.domain.records import Role
 from usher.storage import operating
 from usher.storage.leases import ASSIGN, Leases
 from usher.storage.operating import Operating
+from usher.storage.workers import GONE_AFTER_S, Workers
 
 
 async def test_budget_is_as_installed_until_an_admin_changes_it(api: Api) -> None:
@@ -19,6 +22,7 @@ async def test_budget_is_as_installed_until_an_admin_changes_it(api: Api) -> Non
         "strangers_kept_days": None,
         "known_kept_days": None,
         "taken_up": True,
+        "channels": [],
     }
     changed = await api.admin.patch("/settings", json={"identity_budget": 0.002})
     assert changed.json() == {
@@ -27,6 +31,7 @@ async def test_budget_is_as_installed_until_an_admin_changes_it(api: Api) -> Non
         "strangers_kept_days": None,
         "known_kept_days": None,
         "taken_up": False,
+        "channels": [],
     }
     assert await Operating(api.database).identity_budget(0.01) == 0.002
     (entry,) = (await api.admin.get("/audit", params={"action": "settings.update"})).json()["items"]
@@ -71,3 +76,27 @@ async def test_system_tells_what_waits_who_works_and_what_is_kept(api: Api) -> N
 
     await Leases(api.database).acquire(ASSIGN, "gatehouse:12:ab", lease_s=60)
     assert (await api.admin.get("/system")).json()["classifier"] == "gatehouse"
+
+
+async def test_system_and_settings_tell_who_works_and_what_sends(api: Api) -> None:
+    assert (await api.admin.get("/system")).json()["workers"] == []
+    assert (await api.manager.get("/settings")).json()["channels"] == []
+    notifier = api.clients[Role.NOTIFIER]
+    for channels in (["mail"], ["chat", "default"], ["chat", "default"]):
+        claimed = await notifier.post("/alerts/deliveries/claim", json={"channels": channels})
+        assert claimed.status_code == 200
+    await Workers(api.database).works("gatehouse:12:ab", "classifier", "gatehouse")
+
+    workers = (await api.admin.get("/system")).json()["workers"]
+    assert [(one["kind"], one["channels"]) for one in workers] == [
+        ("classifier", []),
+        ("notifier", ["chat"]),
+        ("notifier", ["mail"]),
+    ]
+    assert workers[0]["name"] == "gatehouse"
+    channels = (await api.manager.get("/settings")).json()["channels"]
+    assert channels == ["chat", "mail"]
+
+    long_ago = datetime.now(UTC) - timedelta(seconds=GONE_AFTER_S + 1)
+    await api.database["workers"].update_many({}, {"$set": {"seen_at": long_ago}})
+    assert (await api.admin.get("/system")).json()["workers"] == []
