@@ -36,6 +36,8 @@ from usher.domain.records import (
 
 API_PREFIX = "/api/v1"
 SESSION_COOKIE = "usher_session"
+BROWSER_COOKIE = "usher_browser"
+"""Tells a browser in which somebody has signed in before."""
 CSRF_HEADER = "X-CSRF-Token"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 ACCOUNT_HEADER = "X-Usher-Account"

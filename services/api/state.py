@@ -18,7 +18,7 @@ from usher.following import Follower
 from usher.identity.decide import Identifier
 from usher.identity.rules import Rule, make_rule
 from usher.settings import Settings
-from usher.storage.access import Devices, SignInFailures, Users
+from usher.storage.access import Browsers, Devices, SignInFailures, Users
 from usher.storage.alerts import Alerts
 from usher.storage.audit import Audit
 from usher.storage.calibrations import Calibrations
@@ -66,6 +66,7 @@ class State:
     sightings: Sightings
     users: Users
     sign_in_failures: SignInFailures
+    browsers: Browsers
     devices: Devices
     pairing_codes: PairingCodes
     tokens: Tokens
@@ -124,6 +125,7 @@ async def running_state(settings: Settings, database: Database) -> AsyncIterator
         sightings=Sightings(cameras),
         users=Users(database),
         sign_in_failures=SignInFailures(database),
+        browsers=Browsers(database),
         devices=Devices(database),
         pairing_codes=PairingCodes(database),
         tokens=Tokens(database),

@@ -127,6 +127,8 @@ class Users:
             after = {**before, **changes}
             if any(before.get(name) != after[name] for name in _ENDS_SESSIONS & changes.keys()):
                 await self._sessions.delete_many({"user_id": user_id}, session=session)
+            if "password_hash" in changes:
+                await self._database["browsers"].delete_many({"user_id": user_id}, session=session)
             return user_from_document(after)
 
         try:
@@ -138,7 +140,7 @@ class Users:
             raise Conflict(taken) from error
 
     async def delete(self, user_id: str) -> None:
-        """Remove an account with its sessions and tokens.
+        """Remove an account with its sessions, tokens and browsers.
 
         Raises
         ------
@@ -154,7 +156,7 @@ class Users:
             if not result.deleted_count:
                 raise NotFound(f"there is no user {user_id}")
             await self._check_admins(session)
-            for name in ("sessions", "tokens"):
+            for name in ("sessions", "tokens", "browsers"):
                 await self._database[name].delete_many({"user_id": user_id}, session=session)
 
         await in_transaction(self._database, work)
@@ -188,6 +190,23 @@ class SignInFailures:
 
     async def forget(self, key: str) -> None:
         await self._failures.delete_many({"keys": key})
+
+
+class Browsers:
+    """Browsers in which somebody has signed in before. Of their tokens only the hash is kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._browsers = database["browsers"]
+
+    async def add(self, token: str, user_id: str, *, expires_at: datetime) -> None:
+        """Keep that the user has signed in there; a token is of one user."""
+        await self._browsers.insert_one(
+            {"_id": secret_hash(token), "user_id": user_id, "expires_at": expires_at}
+        )
+
+    async def is_of(self, token: str, user_id: str, *, now: datetime) -> bool:
+        query = {"_id": secret_hash(token), "user_id": user_id, "expires_at": {"$gt": now}}
+        return await self._browsers.find_one(query, {"_id": 1}) is not None
 
 
 class Devices:

@@ -60,6 +60,7 @@ COLLECTIONS = (
     "users",
     "sessions",
     "sign_in_failures",
+    "browsers",
     "devices",
     "pairing_codes",
     "tokens",
@@ -161,6 +162,10 @@ _INDEXES: Mapping[str, list[IndexModel]] = {
         ),
     ],
     "sessions": [
+        IndexModel([("user_id", ASCENDING)]),
+        IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "browsers": [
         IndexModel([("user_id", ASCENDING)]),
         IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
     ],

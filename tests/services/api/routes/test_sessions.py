@@ -10,7 +10,7 @@ import pytest
 from services.api.app import create_app
 from tests.services.api.conftest import PASSWORD, Api, check_problem
 from usher.settings import Settings
-from usher.wire import API_PREFIX, CSRF_HEADER, SESSION_COOKIE
+from usher.wire import API_PREFIX, BROWSER_COOKIE, CSRF_HEADER, SESSION_COOKIE
 
 NEW_PASSWORD = "a new password of mine"
 
@@ -44,14 +44,17 @@ async def test_cookie_is_out_of_reach_for_scripts_and_other_sites(
 ) -> None:
     own_api.state.settings.secure_cookies = secure
     response = await sign_in(own_api.nobody)
-    (morsel,) = SimpleCookie(response.headers["set-cookie"]).values()
-    assert morsel.key == SESSION_COOKIE
-    assert len(morsel.value) >= 43
-    assert (morsel["httponly"], morsel["samesite"], morsel["path"]) == (True, "strict", "/")
-    assert bool(morsel["secure"]) == secure
-    assert morsel["domain"] == ""
-    assert 0 < int(morsel["max-age"]) <= 12 * 3600
-    assert morsel.value not in response.text
+    cookies = SimpleCookie()
+    for header in response.headers.get_list("set-cookie"):
+        cookies.load(header)
+    assert cookies.keys() == {SESSION_COOKIE, BROWSER_COOKIE}
+    for morsel in cookies.values():
+        assert len(morsel.value) >= 43
+        assert (morsel["httponly"], morsel["samesite"], morsel["path"]) == (True, "strict", "/")
+        assert bool(morsel["secure"]) == secure
+        assert morsel["domain"] == ""
+        assert morsel.value not in response.text
+    assert 0 < int(cookies[SESSION_COOKIE]["max-age"]) <= 12 * 3600
 
 
 async def test_sign_in_opens_another_session_each_time(api: Api) -> None:
@@ -115,6 +118,38 @@ async def test_address_has_to_wait_when_ten_attempts_failed_with_any_names(api: 
         check_problem(await sign_in(client), 429)
     async with from_address(api, "10.0.0.2") as client:
         assert (await sign_in(client)).status_code == 200
+
+
+async def test_nobody_is_kept_out_of_a_browser_where_they_have_signed_in(api: Api) -> None:
+    async with from_address(api, "10.0.0.1") as known, from_address(api, "10.0.0.2") as stranger:
+        assert (await sign_in(known)).status_code == 200
+        for _ in range(10):
+            check_problem(await sign_in(stranger, password="wrong"), 401)
+        check_problem(await sign_in(stranger), 429)
+        assert (await sign_in(known)).status_code == 200
+
+
+async def test_browser_is_known_for_its_own_user_alone_and_not_without_end(api: Api) -> None:
+    async with from_address(api, "10.0.0.1") as known:
+        assert (await sign_in(known)).status_code == 200
+        for _ in range(10):
+            check_problem(await sign_in(known, "manager", "wrong"), 401)
+        check_problem(await sign_in(known, "manager"), 429)
+        for _ in range(10):
+            check_problem(await sign_in(known, password="wrong"), 401)
+        check_problem(await sign_in(known), 429)
+
+
+async def test_no_browser_is_known_any_more_when_the_password_has_changed(api: Api) -> None:
+    assert (await sign_in(api.nobody)).status_code == 200
+    await api.state.users.update((await id_of(api)), {"password_hash": "another"})
+    assert await api.database["browsers"].count_documents({}) == 0
+
+
+async def id_of(api: Api, username: str = "viewer") -> str:
+    user = await api.state.users.by_name(username)
+    assert user is not None
+    return user.id
 
 
 async def test_attempts_count_each_other_when_they_come_side_by_side(api: Api) -> None:
