@@ -431,8 +431,12 @@ class UsherClient:
         """Stop recognising a person by this face."""
         self._request("DELETE", f"/persons/{face.person_id}/faces/{face.id}")
 
-    def search(self, photograph: bytes, *, limit: int = 50, **filters: str) -> SearchResults:
-        """Every time that a photograph's one face was seen; filters as the API names them.
+    def search(
+        self, photograph: bytes, *, skip: int = 0, limit: int = 50, **filters: str
+    ) -> SearchResults:
+        """Times that a photograph's one face was seen, after the `skip` likest of `total`.
+
+        Filters are as the API names them.
 
         Raises
         ------
@@ -440,7 +444,7 @@ class UsherClient:
             If the photograph cannot be used; the message says why.
         """
         files = {"image": ("photograph", photograph)}
-        params: dict[str, str | int] = {"limit": limit, **filters}
+        params: dict[str, str | int] = {"skip": skip, "limit": limit, **filters}
         response = self._request("POST", "/search", files=files, params=params)
         return SearchResults.model_validate_json(response.content)
 

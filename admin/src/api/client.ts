@@ -199,11 +199,18 @@ export const personExport = (id: string) => `${API}/persons/${segment(id)}/expor
 
 // ---- Search and attendance ----
 
-/** Every time that the one face of a photograph was seen. */
-export function searchFaces(photograph: File, filter: SearchFilter): Promise<T.SearchResults> {
+export const SEARCH_STEP = 100;
+
+/** The times that the one face of a photograph was seen, so many after the likest `skip`. */
+export function searchFaces(
+  photograph: File,
+  filter: SearchFilter,
+  skip: number,
+): Promise<T.SearchResults> {
   const form = new FormData();
   form.append("image", photograph);
-  return send("POST", address("/search", filter), form);
+  const part = { skip: String(skip), limit: String(SEARCH_STEP) };
+  return send("POST", address("/search", { ...filter, ...part }), form);
 }
 export const getAttendance = (filter: AttendanceFilter) => get<T.Attendance>("/attendance", filter);
 /** Where a browser fetches the same as a table for a spreadsheet. */

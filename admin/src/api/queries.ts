@@ -15,7 +15,15 @@ import {
 } from "@tanstack/react-query";
 import { midnight, startOfDay } from "../format";
 import * as client from "./client";
-import type { AlertRuleBody, Detection, Page, PairingCode, Person, Role } from "./types";
+import type {
+  AlertRuleBody,
+  Detection,
+  Page,
+  PairingCode,
+  Person,
+  Role,
+  SearchResults,
+} from "./types";
 
 export const SESSION = ["session"];
 
@@ -117,11 +125,13 @@ function usePages<Item>(
   });
 }
 
-/** A list that can be continued: what `usePages` returns, as far as `LoadMore` needs it. */
-export type Continuable = Pick<
-  ReturnType<typeof usePages>,
-  "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "fetchNextPage"
->;
+/** A list that can be continued: what an infinite query returns, as far as `LoadMore` needs it. */
+export type Continuable = {
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  isFetchNextPageError: boolean;
+  fetchNextPage: () => Promise<unknown>;
+};
 
 export const useDetections = (filter: client.DetectionFilter) =>
   usePages(["detections", filter], (cursor) => client.listDetections(filter, cursor));
@@ -190,12 +200,27 @@ export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: clien
 export type Probe = { number: number; photograph: File };
 
 export const useFaceSearch = (probe: Probe | undefined, filter: client.SearchFilter) =>
-  useQuery({
+  useInfiniteQuery({
     queryKey: ["search", probe?.number, filter],
-    queryFn: () => client.searchFaces((probe as Probe).photograph, filter),
+    queryFn: ({ pageParam }) => client.searchFaces((probe as Probe).photograph, filter, pageParam),
+    initialPageParam: 0,
+    getNextPageParam: ({ total }, _parts, skipped) => {
+      const skip = skipped + client.SEARCH_STEP;
+      return skip < total ? skip : undefined;
+    },
+    select: ({ pages }) => joined(pages),
     enabled: probe !== undefined,
     retry: false,
   });
+
+/** The parts of a search as one. What was seen meanwhile moves the others: none counts twice. */
+function joined(parts: SearchResults[]): SearchResults {
+  const items = new Map(
+    parts.flatMap((part) => part.items).map((item) => [item.detection.id, item]),
+  );
+  const { total = 0, searched = 0 } = parts.at(-1) ?? {};
+  return { items: [...items.values()], total, searched };
+}
 
 /** Who a photograph that is searched for shows; undefined where one may not ask. */
 export const useIdentification = (probe: Probe | undefined) => {
