@@ -62,7 +62,7 @@ class Decider:
         person_id: str,
         detection_ids: Sequence[str],
         *,
-        confidence: Confidence = Confidence.HIGH,
+        confidence: Confidence | None = Confidence.HIGH,
         is_good: bool = True,
     ) -> None:
         """Make detections those of somebody who is there already."""
