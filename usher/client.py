@@ -456,7 +456,10 @@ class UsherClient:
         )
 
     def visits(self, *, limit: int = 50, **filters: str) -> Page[Visit]:
-        """Visits, the last to begin first; filters as the API names them."""
+        """Visits, the last to begin first; filters as the API names them.
+
+        With `kind` a page may have fewer than `limit`, or none, while others follow.
+        """
         return self._get(Page[Visit], "/visits", {"limit": limit, **filters})
 
     def classes(self) -> list[str]:

@@ -38,6 +38,7 @@ export type DetectionFilter = {
   review?: boolean;
 };
 export type PersonFilter = { kind?: T.PersonKind; q?: string; class?: string };
+export type VisitFilter = { kind: T.PersonKind; from: string; to: string };
 export type SearchFilter = { camera_id?: string; from?: string; to?: string };
 export type AttendanceFilter = {
   /** The first and the last day: "2026-11-22". */
@@ -191,8 +192,8 @@ export const faceImage = (personId: string, faceId: string, size?: PictureSize) 
 export const listClasses = () => get<T.Page<string>>("/persons/classes");
 export const listVisits = (personId: string, cursor?: string) =>
   get<T.Page<T.Visit>>(`/persons/${segment(personId)}/visits`, { cursor });
-/** The visits that began in a time, of everybody. */
-export const listVisitsOf = (filter: { from: string; to: string }, cursor?: string) =>
+/** The visits that began in a time, of everybody of a kind. `ahead.js` asks for the same. */
+export const listVisitsOf = (filter: VisitFilter, cursor?: string) =>
   get<T.Page<T.Visit>>("/visits", { ...filter, limit: "200", cursor });
 /** Where a browser fetches all that is known of a person. */
 export const personExport = (id: string) => `${API}/persons/${segment(id)}/export`;

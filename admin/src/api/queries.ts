@@ -13,6 +13,7 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { midnight, startOfDay } from "../format";
 import * as client from "./client";
 import type {
@@ -21,6 +22,7 @@ import type {
   Page,
   PairingCode,
   Person,
+  PersonKind,
   Role,
   SearchResults,
 } from "./types";
@@ -186,12 +188,23 @@ export const useFaces = (personId: string) =>
 export const useVisits = (personId: string) =>
   usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
 
-/** Everybody's visits of a day. */
-export const useVisitsOfDay = (day: string) => {
+/** The visits of a day of everybody of a kind. */
+export const useVisitsOfDay = (day: string, kind: PersonKind) => {
   const start = startOfDay(day);
-  const filter = { from: start.toISOString(), to: midnight(start, 1).toISOString() };
+  const filter = { kind, from: start.toISOString(), to: midnight(start, 1).toISOString() };
   return usePages(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
 };
+
+/** Continues a list by itself, to its end or until it has so many items. */
+export function useContinued(list: ReturnType<typeof usePages>, most: number): void {
+  const { data, hasNextPage, isFetching, isFetchNextPageError, fetchNextPage } = list;
+  const goesOn = hasNextPage && !isFetching && !isFetchNextPageError;
+  const isShort = (data?.length ?? 0) < most;
+
+  useEffect(() => {
+    if (goesOn && isShort) void fetchNextPage();
+  }, [goesOn, isShort, fetchNextPage]);
+}
 
 /** The classes that there are, to choose from. */
 export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
