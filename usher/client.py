@@ -431,8 +431,12 @@ class UsherClient:
         """Stop recognising a person by this face."""
         self._request("DELETE", f"/persons/{face.person_id}/faces/{face.id}")
 
-    def search(self, photograph: bytes, *, limit: int = 50, **filters: str) -> SearchResults:
-        """Every time that a photograph's one face was seen; filters as the API names them.
+    def search(
+        self, photograph: bytes, *, skip: int = 0, limit: int = 50, **filters: str
+    ) -> SearchResults:
+        """Times that a photograph's one face was seen, after the `skip` likest of `total`.
+
+        Filters are as the API names them.
 
         Raises
         ------
@@ -440,7 +444,7 @@ class UsherClient:
             If the photograph cannot be used; the message says why.
         """
         files = {"image": ("photograph", photograph)}
-        params: dict[str, str | int] = {"limit": limit, **filters}
+        params: dict[str, str | int] = {"skip": skip, "limit": limit, **filters}
         response = self._request("POST", "/search", files=files, params=params)
         return SearchResults.model_validate_json(response.content)
 
@@ -452,7 +456,10 @@ class UsherClient:
         )
 
     def visits(self, *, limit: int = 50, **filters: str) -> Page[Visit]:
-        """Visits, the last to begin first; filters as the API names them."""
+        """Visits, the last to begin first; filters as the API names them.
+
+        With `kind` a page may have fewer than `limit`, or none, while others follow.
+        """
         return self._get(Page[Visit], "/visits", {"limit": limit, **filters})
 
     def classes(self) -> list[str]:

@@ -687,9 +687,10 @@ class SearchResult(Resource):
 
 
 class SearchResults(Resource):
-    """The likest first."""
+    """A part of the detections that show the face, the likest first."""
 
     items: list[SearchResult]
+    total: int = Field(description="How many detections show the face.")
     searched: int = Field(description="How many detections were looked through.")
 
 

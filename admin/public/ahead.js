@@ -7,22 +7,23 @@
   midnight.setHours(0, 0, 0, 0);
   const next = new Date(midnight);
   next.setDate(next.getDate() + 1);
-  const today = new URLSearchParams({
-    from: midnight.toISOString(),
-    to: next.toISOString(),
-    limit: "200",
-  });
+  const visitsOf = (kind) =>
+    `/visits?${new URLSearchParams({
+      kind,
+      from: midnight.toISOString(),
+      to: next.toISOString(),
+      limit: "200",
+    })}`;
 
-  const lists = new Map([
-    ["/", `/visits?${today}`],
-    ["/detections", "/detections"],
-    ["/people", "/persons?kind=known"],
+  const shown = new Map([
+    ["/", [visitsOf("unknown"), visitsOf("known"), visitsOf("ignored")]],
+    ["/detections", ["/detections"]],
+    ["/people", ["/persons?kind=known"]],
   ]);
-  const list = location.search ? undefined : lists.get(location.pathname);
+  const lists = (!location.search && shown.get(location.pathname)) || [];
 
   window.askedAhead = new Map();
-  for (const path of ["/session", list, list && "/cameras"]) {
-    if (!path) continue;
+  for (const path of ["/session", ...lists, ...(lists.length > 0 ? ["/cameras"] : [])]) {
     const answer = fetch(`/api/v1${path}`);
     answer.catch(() => undefined);
     window.askedAhead.set(`/api/v1${path}`, answer);

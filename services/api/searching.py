@@ -28,13 +28,23 @@ _IDLE_S = 900.0
 _LATE = timedelta(minutes=1)
 """How long after its `received_at` a detection may come to be in the database."""
 _STEP = 5000
+_FACES = frozenset(DetectionStatus) - {DetectionStatus.NOT_A_FACE}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Detections that show a face, the likest first, among so many that were looked through."""
+    """A part of the detections that show a face, the likest first.
+
+    Attributes
+    ----------
+    total
+        How many detections show it.
+    searched
+        How many were looked through.
+    """
 
     detections: Sequence[tuple[Detection, Confidence]]
+    total: int
     searched: int
 
 
@@ -82,20 +92,24 @@ class FaceSearch:
         """How many faces are held now."""
         return len(self._faces or ())
 
-    async def find(self, probe: Vector, scope: Scope, *, limit: int) -> Found:
-        """Where the face of a vector, (D,), was seen within a scope."""
+    async def find(self, probe: Vector, scope: Scope, *, skip: int = 0, limit: int) -> Found:
+        """Where the face of a vector, (D,), was seen within a scope, after the `skip` likest."""
         async with self._alone:
             self._used_at = time.monotonic()
             faces = await self._current()
             people = await self._log.people()
-            count = limit
-            while True:
-                near, searched = await asyncio.to_thread(faces.likest, probe, count, scope)
-                found = await self._shown(faces, near, min(people, searched))
-                # What was deleted, or is no face, leaves its place to the next.
-                if len(found) >= limit or len(near) < count or self._ends_within(near):
-                    return Found(found[:limit], searched)
-                count *= 2
+            farthest = self._rule.pair_distance(1)
+            near, searched = await asyncio.to_thread(faces.likest, probe, farthest, scope)
+            shown = await self._shown(faces, near)
+        asked = {one.id: one.distance for one in shown[skip : skip + limit]}
+        known = {one.id: one for one in await self._detections.of_ids(list(asked))}
+        found = [
+            (known[id_], confidence)
+            for id_, distance in asked.items()
+            if id_ in known
+            and (confidence := likeness(self._rule, distance, min(people, searched)))
+        ]
+        return Found(found, len(shown), searched)
 
     async def tend(self) -> None:
         """Let go of what was deleted, and of everything after a while without a search."""
@@ -110,22 +124,15 @@ class FaceSearch:
                 ids = held[start : start + _STEP]
                 self._faces.forget(set(ids) - await self._log.present(ids))
 
-    async def _shown(
-        self, faces: SeenFaces, near: Sequence[Likeness], people: int
-    ) -> list[tuple[Detection, Confidence]]:
-        """Those that are the same person's, as the database has them now."""
-        sure = {
-            one.id: confidence
-            for one in near
-            if (confidence := likeness(self._rule, one.distance, people)) is not None
-        }
-        known = {one.id: one for one in await self._detections.of_ids(list(sure))}
-        faces.forget(sure.keys() - known.keys())
-        found = [(known[id_], confidence) for id_, confidence in sure.items() if id_ in known]
-        return [(one, how) for one, how in found if one.status != DetectionStatus.NOT_A_FACE]
-
-    def _ends_within(self, near: Sequence[Likeness]) -> bool:
-        return not near or likeness(self._rule, near[-1].distance) is None
+    async def _shown(self, faces: SeenFaces, near: Sequence[Likeness]) -> list[Likeness]:
+        """Those that the database has now, and has for faces."""
+        shown: list[Likeness] = []
+        for start in range(0, len(near), _STEP):
+            some = near[start : start + _STEP]
+            statuses = await self._log.statuses([one.id for one in some])
+            faces.forget(one.id for one in some if one.id not in statuses)
+            shown += [one for one in some if statuses.get(one.id) in _FACES]
+        return shown
 
     async def _current(self) -> SeenFaces:
         if self._faces is None or len(self._faces) > self._most:

@@ -57,11 +57,18 @@ class Decider:
             )
         return person_id
 
-    async def recognise(self, person_id: str, detection_ids: Sequence[str]) -> None:
+    async def recognise(
+        self,
+        person_id: str,
+        detection_ids: Sequence[str],
+        *,
+        confidence: Confidence | None = Confidence.HIGH,
+        is_good: bool = True,
+    ) -> None:
         """Make detections those of somebody who is there already."""
-        for detection in await self._embedded(detection_ids):
+        for detection in await self._embedded(detection_ids, is_good=is_good):
             await self._commit(
-                Assignment(detection=detection, person_id=person_id, confidence=Confidence.HIGH)
+                Assignment(detection=detection, person_id=person_id, confidence=confidence)
             )
 
     async def leave_open(self, detection_id: str, *, candidate_id: str) -> None:
@@ -71,19 +78,22 @@ class Decider:
             Assignment(detection=detection, person_id=None, candidate_id=candidate_id)
         )
 
-    async def _embedded(self, detection_ids: Sequence[str]) -> list[Detection]:
+    async def _embedded(
+        self, detection_ids: Sequence[str], *, is_good: bool = True
+    ) -> list[Detection]:
         claim = await self._detections.claim(limit=50, lease_s=LEASE_S)
-        described = [self._described(detection) for detection in claim.detections]
+        described = [self._described(detection, is_good) for detection in claim.detections]
         await self._detections.finish_embedding(claim.token, described)
         return [await self._detections.get(id_) for id_ in detection_ids]
 
-    def _described(self, detection: Detection) -> Described:
+    def _described(self, detection: Detection, is_good: bool) -> Described:
+        reasons = () if is_good else ("blurred",)
         vector = self._random.normal(size=128).astype(np.float32)
         return Described(
             detection_id=detection.id,
             box=detection.box or Box(0, 0, 1, 1),
             embedding=Embedding("test", vector / np.linalg.norm(vector)),
-            quality=FaceQuality(acceptable=True, size_px=96, sharpness=0.5),
+            quality=FaceQuality(acceptable=is_good, size_px=96, sharpness=0.5, reasons=reasons),
         )
 
     async def _commit(self, assignment: Assignment) -> None:

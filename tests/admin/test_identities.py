@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.admin.acting import (
@@ -32,7 +33,7 @@ from tests.admin.deciding import (
     undo,
 )
 from tests.running import RunningSystem
-from usher.domain.records import Role
+from usher.domain.records import Confidence, Role
 
 ROLE = Role.MANAGER
 CLASSIFIES = False
@@ -160,6 +161,78 @@ async def test_drawer_has_a_detection_decided_again_when_it_is_not_that_person(
     await expect(drawer.get_by_role("heading", name="Identifying…")).to_be_visible()
     await undo(page)
     await expect(drawer.get_by_role("heading", name="Grace Green")).to_be_visible()
+
+
+async def test_drawer_keeps_a_detection_as_a_photograph_and_undo_gives_it_back(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    hanna = await add_known(page, "Hanna Hill")
+    (detection,) = await see(running_system, photograph)
+    await decider.recognise(hanna, [detection])
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("listitem")
+    drawer = await open_drawer(page, detection)
+    keep = drawer.get_by_role("button", name="Keep as a photograph of Hanna Hill")
+
+    await keep.click()
+    await expect(drawer.get_by_text("Confirmed by a person")).to_be_visible()
+    await expect(drawer.get_by_text("Somebody said so")).to_be_visible()
+    await expect(drawer.get_by_text("By likeness")).to_have_count(0)
+    await expect(keep).to_have_count(0)
+    await undo(page)
+    await expect(keep).to_be_visible()
+    await page.goto(f"/people/{hanna}?detection={detection}")
+    await expect(drawer.get_by_role("heading", name="Hanna Hill")).to_be_visible()
+    await expect(photographs).to_have_count(0)
+    await keep.click()
+
+    await expect(page.get_by_text("A photograph of Hanna Hill from now on.")).to_be_visible()
+    await page.goto(f"/people/{hanna}")
+    await expect(photographs).to_have_count(1)
+    await expect(photographs).to_contain_text("From a camera")
+    await assert_picture_loads(photographs.get_by_role("img"))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "why"),
+    [
+        (Confidence.HIGH, "at most 1 stranger in 10,000 would be so like"),
+        (Confidence.MEDIUM, "at most 1 stranger in 500 would be so like"),
+        (Confidence.LOW, "look closely: more than 1 stranger in 500"),
+        (None, "Not by likeness alone"),
+    ],
+)
+async def test_drawer_says_why_somebody_is_recognised(
+    page: Page,
+    running_system: RunningSystem,
+    decider: Decider,
+    photograph: Path,
+    confidence: Confidence | None,
+    why: str,
+) -> None:
+    known = await add_known(page, f"Kim, {confidence}")
+    (detection,) = await see(running_system, photograph)
+    await decider.recognise(known, [detection], confidence=confidence)
+
+    drawer = await open_drawer(page, detection)
+
+    await expect(drawer.get_by_role("heading", name=f"Kim, {confidence}")).to_be_visible()
+    await expect(drawer.get_by_text(why)).to_be_visible()
+
+
+async def test_drawer_says_so_when_a_picture_is_no_photograph(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    ivan = await add_known(page, "Ivan Ivory")
+    (detection,) = await see(running_system, photograph)
+    await decider.recognise(ivan, [detection], is_good=False)
+
+    drawer = await open_drawer(page, detection)
+
+    await expect(
+        drawer.get_by_text("Not good enough to be kept as a photograph of Ivan Ivory.")
+    ).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Not Ivan Ivory")).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Keep as a photograph")).to_have_count(0)
 
 
 async def test_merge_is_undone_from_its_notification(

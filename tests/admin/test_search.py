@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,20 @@ from tests.admin.acting import (
     add_person,
     assert_fits,
     assert_picture_loads,
+    card_of,
     photograph_of,
     see,
     see_stranger,
     upload_photographs,
 )
 from tests.running import RunningSystem
+from usher.domain.identifiers import new_id
 from usher.domain.records import Role
+from usher.storage.database import connected
 
 ROLE = Role.MANAGER
+OFTEN = 250
+"""Times that somebody was seen: three parts of a search."""
 EN_DASH = "\N{EN DASH}"
 
 
@@ -66,6 +72,77 @@ async def test_search_finds_a_stranger_who_then_gets_a_name(
 
     await expect(page.get_by_text("Usher knows Albert Costa now.")).to_be_visible()
     await expect(band.get_by_role("link")).to_have_accessible_name(re.compile("Albert Costa"))
+
+
+async def test_search_says_how_many_times_a_face_was_seen_and_goes_on_to_the_last(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    photograph = photograph_of(test_data, "Vicente_Fox")
+    card = await see_stranger(page, running_system, photograph)
+    await repeat(running_system, await detection_of(card), OFTEN - 1)
+
+    results = await search_for(page, photograph)
+    status = results.get_by_role("status")
+    await expect(status).to_contain_text(f"{OFTEN} times among")
+    await expect(status).to_contain_text("100 are shown so far")
+    cards = results.get_by_role("region", name="This face").get_by_role("listitem")
+    for _ in range(OFTEN):
+        await page.mouse.wheel(0, 800)
+        if await cards.last.get_attribute("aria-posinset") == str(OFTEN):
+            break
+        await page.wait_for_timeout(50)
+
+    await expect(cards.last).to_have_attribute("aria-setsize", str(OFTEN))
+    await expect(status).not_to_contain_text("shown so far")
+    await expect(results.get_by_role("button", name="Load more")).to_have_count(0)
+
+
+async def test_search_is_narrowed_by_camera_and_days(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    photograph = photograph_of(test_data, "Adrien_Brody")
+    at_the_door = await detection_of(await see_stranger(page, running_system, photograph))
+    in_the_yard = await detection_of(await see(page, running_system, photograph, "yard"))
+    await expect(card_of(page, in_the_yard)).to_have_accessible_name(
+        STRANGER, timeout=CLASSIFIED_WITHIN_MS
+    )
+    results = await search_for(page, photograph)
+    for one in (at_the_door, in_the_yard):
+        await expect(card_of(page, one)).to_be_visible()
+
+    await page.get_by_role("combobox", name="Camera").select_option(label="yard")
+
+    await expect(card_of(page, in_the_yard)).to_be_visible()
+    await expect(card_of(page, at_the_door)).to_have_count(0)
+    await expect(results.get_by_role("status")).to_contain_text("1 time among")
+    today = datetime.now().astimezone().date()
+    await page.get_by_label("From").fill(str(today - timedelta(days=9)))
+    await page.get_by_label("To", exact=True).fill(str(today - timedelta(days=2)))
+    await expect(page.get_by_role("heading", name="Not seen")).to_be_visible()
+    await page.get_by_label("To", exact=True).fill(str(today + timedelta(days=1)))
+    await expect(card_of(page, in_the_yard)).to_be_visible()
+    await page.get_by_label("From").fill(str(today + timedelta(days=1)))
+    await expect(page.get_by_role("heading", name="Not seen")).to_be_visible()
+
+
+async def detection_of(card: Locator) -> str:
+    address = await card.get_attribute("href") or ""
+    return address.rpartition("detection=")[2]
+
+
+async def repeat(system: RunningSystem, detection_id: str, times: int) -> None:
+    """Have a detection so many times more, as if they had been seen just now."""
+    async with connected(system.mongodb_uri, system.database) as database:
+        detections = database["detections"]
+        document = await detections.find_one({"_id": detection_id})
+        assert document is not None
+        now = {"received_at": datetime.now(UTC)}
+        await detections.insert_many(
+            [
+                {**document, **now, "_id": new_id(), "idempotency_key": new_id()}
+                for _ in range(times)
+            ]
+        )
 
 
 async def test_search_opens_what_was_found(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -18,9 +19,14 @@ from tests.admin.acting import (
     wait_until_connected,
 )
 from tests.running import RunningSystem
-from usher.domain.records import Role
+from usher.domain.identifiers import new_id, new_person_id
+from usher.domain.records import Person, PersonKind, Role, Visit
+from usher.storage.database import connected
+from usher.storage.documents import to_document
 
 ROLE = Role.MANAGER
+CROWD = 250
+"""More than are read at once."""
 
 
 async def test_today_tells_of_a_stranger_as_they_come_and_of_who_they_are_once_named(
@@ -85,6 +91,47 @@ async def test_detections_are_narrowed_by_camera_status_quality_person_and_day(
     await page.get_by_label("From").fill("2001-01-01")
     await page.get_by_label("To", exact=True).fill("2001-01-02")
     await expect(card).to_have_count(0)
+
+
+async def test_today_has_every_stranger_of_a_day_with_many_visits_and_goes_on_with_the_known(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await come_and_go(running_system, {PersonKind.UNKNOWN: CROWD, PersonKind.KNOWN: CROWD})
+
+    await page.goto("/")
+
+    strangers = page.get_by_role("list", name="Strangers today").get_by_role("listitem")
+    await expect(strangers.first).to_have_attribute("aria-setsize", at_least(CROWD))
+    await expect(page.get_by_role("heading", name=re.compile(r"^Strangers \d+$"))).to_be_visible()
+    await expect(page.get_by_role("heading", name="People Usher knows 200+")).to_be_visible()
+    whole = page.get_by_role("heading", name=re.compile(r"^People Usher knows \d+$"))
+    for _ in range(CROWD):
+        if await whole.count():
+            break
+        await page.mouse.wheel(0, 2000)
+        await page.wait_for_timeout(50)
+    known = page.get_by_role("list", name="People Usher knows today").get_by_role("listitem")
+    await expect(known.first).to_have_attribute("aria-setsize", at_least(CROWD))
+
+
+def at_least(number: int) -> re.Pattern[str]:
+    """A number from this one on: others than this test's may have come. Up to ten more."""
+    return re.compile("|".join(f"^{number + more}$" for more in range(11)))
+
+
+async def come_and_go(system: RunningSystem, counts: dict[PersonKind, int]) -> None:
+    """So many people of each kind are there just now, the first kind before the others."""
+    now = datetime.now(UTC)
+    kinds = [kind for kind, count in counts.items() for _ in range(count)]
+    people = [Person(id=new_person_id(), kind=kind, created_at=now) for kind in kinds]
+    moments = [now - timedelta(milliseconds=len(people) - place) for place in range(len(people))]
+    visits = [
+        Visit(id=new_id(), person_id=one.id, camera_id="gate", started_at=moment, last_at=moment)
+        for one, moment in zip(people, moments, strict=True)
+    ]
+    async with connected(system.mongodb_uri, system.database) as database:
+        await database["persons"].insert_many([to_document(one) for one in people])
+        await database["visits"].insert_many([to_document(one) for one in visits])
 
 
 async def choose(page: Page, name: str, label: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usher.domain.records import Vector
-from usher.identity.vectors import VectorIndex, Vectors, largest
+from usher.identity.vectors import VectorIndex, Vectors
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,27 +94,25 @@ class SeenFaces:
                 self._index.vector(row)[:] = 0
                 self._ids[row], self._filled[row] = None, False
 
-    def likest(self, probe: Vector, count: int, scope: Scope) -> tuple[list[Likeness], int]:
-        """The faces nearest to one, the nearest first.
+    def likest(self, probe: Vector, farthest: float, scope: Scope) -> tuple[list[Likeness], int]:
+        """The faces that lie no farther from one than a distance, the nearest first.
 
-        One pass over all vectors, exact up to the rounding of float32.
+        One pass over all vectors, exact up to the rounding of float32. Of faces that are equally
+        near the one that was taken in first goes first.
 
         Returns
         -------
         tuple
-            At most `count` of them, and among how many they are the nearest.
+            All of them, and among how many they were looked for.
         """
-        inside = self._inside(scope)
-        number = int(inside.sum())
-        if number == 0:
-            return [], 0
-        products = self._index.products(np.append(probe, np.float32(1))[None])
-        products[0, ~inside] = -np.inf
-        places, found = largest(products, min(count, number))
-        squares = float(probe @ probe) - 2 * found[0].astype(np.float64)
+        rows = np.flatnonzero(self._inside(scope))
+        (products,) = self._index.products(np.append(probe, np.float32(1))[None])
+        squares = float(probe @ probe) - 2 * products[rows].astype(np.float64)
         distances = np.sqrt(np.maximum(squares, 0))
-        named = zip(places[0].tolist(), distances.tolist(), strict=True)
-        return [Likeness(id_, far) for row, far in named if (id_ := self._ids[row])], number
+        near = np.flatnonzero(distances <= farthest)
+        near = near[np.argsort(distances[near], kind="stable")]
+        named = zip(rows[near].tolist(), distances[near].tolist(), strict=True)
+        return [Likeness(id_, far) for row, far in named if (id_ := self._ids[row])], len(rows)
 
     def _inside(self, scope: Scope) -> NDArray[np.bool_]:
         """Which rows are somebody's, and within the scope: (rows,)."""

@@ -47,7 +47,12 @@ async def newest_first(
     if len(documents) <= limit:
         return documents, None
     page = documents[:limit]
-    return page, _encode(page[-1][by], page[-1]["_id"])
+    return page, cursor_after(page[-1], by=by)
+
+
+def cursor_after(document: Document, *, by: str) -> str:
+    """The cursor of what follows a document in a list."""
+    return _encode(document[by], document["_id"])
 
 
 def _beyond(by: str, cursor: str) -> Document:

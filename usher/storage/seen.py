@@ -78,6 +78,14 @@ class SeenLog:
         found = self._detections.find({"_id": {"$in": list(detection_ids)}}, {"_id": 1})
         return {document["_id"] for document in await found.to_list()}
 
+    async def statuses(self, detection_ids: Sequence[str]) -> dict[str, DetectionStatus]:
+        """What has become of those of the ids that there still are."""
+        found = self._detections.find({"_id": {"$in": list(detection_ids)}}, {"status": 1})
+        return {
+            document["_id"]: DetectionStatus(document["status"])
+            for document in await found.to_list()
+        }
+
     async def people(self) -> int:
         """About how many people there are, strangers among them."""
         return await self._persons.estimated_document_count()

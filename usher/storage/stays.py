@@ -12,10 +12,13 @@ from usher.domain.errors import InvalidInput
 from usher.domain.records import Person, PersonKind, Visit
 from usher.storage.database import Database
 from usher.storage.documents import Document, person_from_document, visit_from_document
-from usher.storage.paging import newest_first
+from usher.storage.paging import cursor_after, newest_first
 
 MOST_DAYS = 93
 MOST_ROWS = 20_000
+MOST_LOOKED_THROUGH = 5_000
+"""Of visits, for one page of those of a kind: a visit does not say of which kind its person is."""
+_STEP = 500
 _BATCH = 5_000
 _LONGEST = timedelta(days=7)
 """Of a visit that lasts longer only the last days are told: an index then bounds what is read."""
@@ -29,8 +32,10 @@ class StayFilter:
     person_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    kind: PersonKind | None = None
 
     def query(self) -> Document:
+        """What a visit says itself: all but the kind of its person."""
         query: Document = {} if self.person_id is None else {"person_id": self.person_id}
         if self.camera_ids is not None:
             query["camera_id"] = {"$in": sorted(self.camera_ids)}
@@ -110,10 +115,15 @@ class Stays:
     async def page(
         self, selection: StayFilter, *, cursor: str | None, limit: int
     ) -> tuple[list[Stay], str | None]:
-        """Visits, the last to begin first."""
-        documents, following = await newest_first(
-            self._visits, selection.query(), by="started_at", cursor=cursor, limit=limit
-        )
+        """Visits, the last to begin first.
+
+        Of a kind a page may have fewer, or none, while others follow: 5,000 visits are looked
+        through for one.
+        """
+        if selection.kind is None:
+            documents, following = await self._newest(selection, cursor, limit)
+        else:
+            documents, following = await self._newest_of(selection.kind, selection, cursor, limit)
         firsts = await self._first_detections(documents)
         return [_stay(document, firsts) for document in documents], following
 
@@ -183,6 +193,34 @@ class Stays:
             )
             async for row in rows
         }
+
+    async def _newest(
+        self, selection: StayFilter, cursor: str | None, limit: int
+    ) -> tuple[list[Document], str | None]:
+        return await newest_first(
+            self._visits, selection.query(), by="started_at", cursor=cursor, limit=limit
+        )
+
+    async def _newest_of(
+        self, kind: PersonKind, selection: StayFilter, cursor: str | None, limit: int
+    ) -> tuple[list[Document], str | None]:
+        found: list[Document] = []
+        for _ in range(0, MOST_LOOKED_THROUGH, _STEP):
+            documents, cursor = await self._newest(selection, cursor, _STEP)
+            found += await self._whose_persons_are(kind, documents)
+            if len(found) > limit:
+                return found[:limit], cursor_after(found[limit - 1], by="started_at")
+            if cursor is None:
+                break
+        return found, cursor
+
+    async def _whose_persons_are(
+        self, kind: PersonKind, visits: Sequence[Document]
+    ) -> list[Document]:
+        ids = sorted({visit["person_id"] for visit in visits})
+        persons = self._persons.find({"_id": {"$in": ids}, "kind": kind}, {"_id": 1})
+        of_kind = {document["_id"] for document in await persons.to_list()}
+        return [visit for visit in visits if visit["person_id"] in of_kind]
 
     async def _in_batches(self, query: Document) -> AsyncIterator[list[Document]]:
         fields = {"_id": 0, "person_id": 1, "started_at": 1, "last_at": 1}

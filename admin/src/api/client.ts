@@ -38,6 +38,7 @@ export type DetectionFilter = {
   review?: boolean;
 };
 export type PersonFilter = { kind?: T.PersonKind; q?: string; class?: string };
+export type VisitFilter = { kind: T.PersonKind; from: string; to: string };
 export type SearchFilter = { camera_id?: string; from?: string; to?: string };
 export type AttendanceFilter = {
   /** The first and the last day: "2026-11-22". */
@@ -191,19 +192,26 @@ export const faceImage = (personId: string, faceId: string, size?: PictureSize) 
 export const listClasses = () => get<T.Page<string>>("/persons/classes");
 export const listVisits = (personId: string, cursor?: string) =>
   get<T.Page<T.Visit>>(`/persons/${segment(personId)}/visits`, { cursor });
-/** The visits that began in a time, of everybody. */
-export const listVisitsOf = (filter: { from: string; to: string }, cursor?: string) =>
+/** The visits that began in a time, of everybody of a kind. `ahead.js` asks for the same. */
+export const listVisitsOf = (filter: VisitFilter, cursor?: string) =>
   get<T.Page<T.Visit>>("/visits", { ...filter, limit: "200", cursor });
 /** Where a browser fetches all that is known of a person. */
 export const personExport = (id: string) => `${API}/persons/${segment(id)}/export`;
 
 // ---- Search and attendance ----
 
-/** Every time that the one face of a photograph was seen. */
-export function searchFaces(photograph: File, filter: SearchFilter): Promise<T.SearchResults> {
+export const SEARCH_STEP = 100;
+
+/** The times that the one face of a photograph was seen, so many after the likest `skip`. */
+export function searchFaces(
+  photograph: File,
+  filter: SearchFilter,
+  skip: number,
+): Promise<T.SearchResults> {
   const form = new FormData();
   form.append("image", photograph);
-  return send("POST", address("/search", filter), form);
+  const part = { skip: String(skip), limit: String(SEARCH_STEP) };
+  return send("POST", address("/search", { ...filter, ...part }), form);
 }
 export const getAttendance = (filter: AttendanceFilter) => get<T.Attendance>("/attendance", filter);
 /** Where a browser fetches the same as a table for a spreadsheet. */

@@ -14,9 +14,19 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { isoDay, midnight, startOfDay } from "../format";
 import * as client from "./client";
-import type { AlertRuleBody, Detection, Page, PairingCode, Person, Role } from "./types";
+import type {
+  AlertRuleBody,
+  Detection,
+  Page,
+  PairingCode,
+  Person,
+  PersonKind,
+  Role,
+  SearchResults,
+} from "./types";
 
 export const SESSION = ["session"];
 
@@ -123,11 +133,13 @@ function usePages<Item>(
   });
 }
 
-/** A list that can be continued: what `usePages` returns, as far as `LoadMore` needs it. */
-export type Continuable = Pick<
-  ReturnType<typeof usePages>,
-  "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "fetchNextPage"
->;
+/** A list that can be continued: what an infinite query returns, as far as `LoadMore` needs it. */
+export type Continuable = {
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  isFetchNextPageError: boolean;
+  fetchNextPage: () => Promise<unknown>;
+};
 
 const detections = (filter: client.DetectionFilter) =>
   pagesOf(["detections", filter], (cursor) => client.listDetections(filter, cursor));
@@ -139,7 +151,7 @@ export const useDetections = (filter: client.DetectionFilter) => usePages(detect
  */
 export async function prefetchFirstList(queryClient: QueryClient, { pathname, search }: Location) {
   const lists: Record<string, () => Promise<void>> = {
-    "/": () => queryClient.prefetchInfiniteQuery(visitsOfDay(isoDay(new Date()))),
+    "/": () => queryClient.prefetchInfiniteQuery(visitsOfDay(isoDay(new Date()), "unknown")),
     "/detections": () => queryClient.prefetchInfiniteQuery(detections({})),
     "/people": () => queryClient.prefetchInfiniteQuery(persons({ kind: "known", q: "" })),
   };
@@ -199,13 +211,24 @@ export const useFaces = (personId: string) =>
 export const useVisits = (personId: string) =>
   usePages(pagesOf(["visits", personId], (cursor) => client.listVisits(personId, cursor)));
 
-const visitsOfDay = (day: string) => {
+const visitsOfDay = (day: string, kind: PersonKind) => {
   const start = startOfDay(day);
-  const filter = { from: start.toISOString(), to: midnight(start, 1).toISOString() };
+  const filter = { kind, from: start.toISOString(), to: midnight(start, 1).toISOString() };
   return pagesOf(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
 };
-/** Everybody's visits of a day. */
-export const useVisitsOfDay = (day: string) => usePages(visitsOfDay(day));
+/** The visits of a day of everybody of a kind. */
+export const useVisitsOfDay = (day: string, kind: PersonKind) => usePages(visitsOfDay(day, kind));
+
+/** Continues a list by itself, to its end or until it has so many items. */
+export function useContinued(list: ReturnType<typeof usePages>, most: number): void {
+  const { data, hasNextPage, isFetching, isFetchNextPageError, fetchNextPage } = list;
+  const goesOn = hasNextPage && !isFetching && !isFetchNextPageError;
+  const isShort = (data?.length ?? 0) < most;
+
+  useEffect(() => {
+    if (goesOn && isShort) void fetchNextPage();
+  }, [goesOn, isShort, fetchNextPage]);
+}
 
 /** The classes that there are, to choose from. */
 export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
@@ -214,12 +237,27 @@ export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: clien
 export type Probe = { number: number; photograph: File };
 
 export const useFaceSearch = (probe: Probe | undefined, filter: client.SearchFilter) =>
-  useQuery({
+  useInfiniteQuery({
     queryKey: ["search", probe?.number, filter],
-    queryFn: () => client.searchFaces((probe as Probe).photograph, filter),
+    queryFn: ({ pageParam }) => client.searchFaces((probe as Probe).photograph, filter, pageParam),
+    initialPageParam: 0,
+    getNextPageParam: ({ total }, _parts, skipped) => {
+      const skip = skipped + client.SEARCH_STEP;
+      return skip < total ? skip : undefined;
+    },
+    select: ({ pages }) => joined(pages),
     enabled: probe !== undefined,
     retry: false,
   });
+
+/** The parts of a search as one. What was seen meanwhile moves the others: none counts twice. */
+function joined(parts: SearchResults[]): SearchResults {
+  const items = new Map(
+    parts.flatMap((part) => part.items).map((item) => [item.detection.id, item]),
+  );
+  const { total = 0, searched = 0 } = parts.at(-1) ?? {};
+  return { items: [...items.values()], total, searched };
+}
 
 /** Who a photograph that is searched for shows; undefined where one may not ask. */
 export const useIdentification = (probe: Probe | undefined) => {

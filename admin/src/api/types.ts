@@ -232,7 +232,7 @@ export type Presence = {
 };
 export type Attendance = { time_zone: string; items: Presence[] };
 export type SearchResult = { detection: Detection; confidence: Confidence };
-export type SearchResults = { items: SearchResult[]; searched: number };
+export type SearchResults = { items: SearchResult[]; total: number; searched: number };
 export type Face = {
   id: string;
   person_id: string;

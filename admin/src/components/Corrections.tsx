@@ -22,6 +22,7 @@ import { usePerson } from "../api/queries";
 import type { Detection, Person } from "../api/types";
 import { count } from "../format";
 import { outcomeOf, personName } from "../outcome";
+import { KeepPhotograph } from "./KeepPhotograph";
 import { useIdentityChange } from "./Undo";
 import { WhoForm } from "./WhoForm";
 
@@ -42,6 +43,7 @@ export function Corrections({ detection }: { detection: Detection }) {
         <ReassignForm detection={detection} onDone={() => setNaming(false)} />
       )}
       <Group gap="xs">
+        <KeepPhotograph detection={detection} />
         {mayBeOther && !naming && (
           <Button
             variant="default"

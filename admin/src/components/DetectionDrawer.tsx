@@ -4,7 +4,7 @@ import { Link, useSearchParams } from "react-router";
 import { useCameraName, useDetection, useMay } from "../api/queries";
 import type { Detection, FramePlace } from "../api/types";
 import { count, fullTime } from "../format";
-import { outcomeOf, type Tone } from "../outcome";
+import { explanationOf, outcomeOf } from "../outcome";
 import { questionOf } from "../review";
 import { CandidateQuestion } from "./CandidateQuestion";
 import { ConfidenceMeter } from "./ConfidenceMeter";
@@ -73,12 +73,6 @@ function DetectionDetails({ id }: { id: string }) {
   );
 }
 
-const EXPLANATIONS: Partial<Record<Tone, string>> = {
-  unknown: "Nobody whom Usher knows by name.",
-  waiting: "Usher is still comparing this face with the people it knows.",
-  ignored: "Ignored: seen, and never reported.",
-};
-
 function Who({ detection }: { detection: Detection }) {
   const { tone, label } = outcomeOf(detection);
   return (
@@ -105,7 +99,7 @@ function Who({ detection }: { detection: Detection }) {
         </Group>
       )}
       <Text c={tone === "failed" ? "red" : "dimmed"} fz="sm">
-        {detection.reason ?? EXPLANATIONS[tone]}
+        {detection.reason ?? explanationOf(detection)}
       </Text>
     </div>
   );

@@ -24,6 +24,7 @@ import { DetectionCard, type Selection } from "../components/DetectionCard";
 import { DropZone } from "../components/DropZone";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
+import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { useIdentityChange } from "../components/Undo";
 import { useObjectUrl } from "../components/useObjectUrl";
@@ -199,7 +200,7 @@ function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFi
   if (!probe) return null;
   if (search.isPending) return <Loader aria-label="Searching" mx="auto" my="xl" />;
   if (!search.data) return <Failure error={search.error} />;
-  const { items, searched } = search.data;
+  const { items, total, searched } = search.data;
   if (items.length === 0) {
     return (
       <EmptyState icon={IconUserQuestion} title="Not seen">
@@ -218,7 +219,8 @@ function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFi
     <section aria-label="Results">
       <Group justify="space-between" gap="sm">
         <Text fz="sm" c="dimmed" role="status">
-          {count(items.length, "time")} among {count(searched, "detection")}, the likest first.
+          {count(total, "time")} among {count(searched, "detection")}, the likest first
+          {items.length < total && `; ${items.length} are shown so far`}.
         </Text>
         <Button
           variant="default"
@@ -238,6 +240,7 @@ function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFi
           selection={chosen && { ids: chosen, toggle }}
         />
       ))}
+      <LoadMore list={search} />
       {chosen && (
         <Naming
           chosen={chosen}

@@ -2,8 +2,14 @@ import { Alert, Anchor, Badge, Skeleton, Title } from "@mantine/core";
 import { IconMoon, IconUserQuestion } from "@tabler/icons-react";
 import { Link } from "react-router";
 import { detectionImage } from "../api/client";
-import { useCameraName, useDetections, useIdentityStats, useVisitsOfDay } from "../api/queries";
-import type { PersonKind, Visit } from "../api/types";
+import {
+  useCameraName,
+  useContinued,
+  useDetections,
+  useIdentityStats,
+  useVisitsOfDay,
+} from "../api/queries";
+import type { Visit } from "../api/types";
 import { CameraStates } from "../components/CameraStates";
 import { CameraTrouble } from "../components/CameraTrouble";
 import { CardGrid } from "../components/CardGrid";
@@ -22,12 +28,8 @@ import styles from "./TodayPage.module.css";
 
 type Guest = { person: NonNullable<Visit["person"]>; visits: Visit[] };
 
-/** Strangers first: they are why somebody looks here. */
-const SECTIONS: { kind: PersonKind; title: string }[] = [
-  { kind: "unknown", title: "Strangers" },
-  { kind: "known", title: "People Usher knows" },
-  { kind: "ignored", title: "Ignored" },
-];
+/** So many visits of strangers are read at once; of a day that has more, as one scrolls. */
+const STRANGERS_VISITS = 1000;
 
 /** Who was seen where today, as it happens, and how the cameras are. */
 export function TodayPage() {
@@ -58,44 +60,62 @@ function Questions() {
   );
 }
 
+/** Strangers first: they are why somebody looks here. */
 function Guests() {
-  const visits = useVisitsOfDay(isoDay(new Date()));
-  const cameraName = useCameraName();
-  const linkTo = useDetectionLink();
-  if (visits.isPending)
-    return <Skeleton height={200} mt="lg" role="progressbar" aria-label="Loading" />;
-  if (!visits.data) return <Failure error={visits.error} retry={visits.refetch} />;
-  const guests = byPerson(visits.data);
-  if (guests.length === 0) return <NobodyYet />;
+  const day = isoDay(new Date());
+  const strangers = useVisitsOfDay(day, "unknown");
+  const known = useVisitsOfDay(day, "known");
+  const ignored = useVisitsOfDay(day, "ignored");
+  useContinued(strangers, STRANGERS_VISITS);
+  const lists = [strangers, known, ignored];
+  const failed = lists.find(({ isError, data }) => isError && !data);
+  if (failed?.error) return <Failure error={failed.error} retry={failed.refetch} />;
+  // Strangers are shown as soon as they are there; the others come below them.
+  const waits = strangers.isPending || (strangers.data?.length === 0 && known.isPending);
+  if (waits) return <Skeleton height={200} mt="lg" role="progressbar" aria-label="Loading" />;
+  const unfinished = lists.find(({ hasNextPage }) => hasNextPage);
+  if (!unfinished && lists.every(({ data }) => data?.length === 0)) return <NobodyYet />;
   return (
     <>
-      {SECTIONS.map(({ kind, title }) => {
-        const ofKind = guests.filter(({ person }) => person.kind === kind);
-        if (ofKind.length === 0) return null;
-        return (
-          <section key={kind} className={styles.section}>
-            <Title order={2} fz="md" mb="xs">
-              {title}{" "}
-              <Badge
-                variant="light"
-                color={kind === "unknown" ? "orange" : "gray"}
-                component="span"
-              >
-                {ofKind.length}
-              </Badge>
-            </Title>
-            <CardGrid label={`${title} today`} cardWidth={272} cardHeight={82} fewest={1}>
-              {ofKind.map((guest) => (
-                <li key={guest.person.id}>
-                  <GuestCard guest={guest} cameraName={cameraName} linkTo={linkTo} />
-                </li>
-              ))}
-            </CardGrid>
-          </section>
-        );
-      })}
-      <LoadMore list={visits} label="Load earlier visits" />
+      <Section title="Strangers" color="orange" visits={strangers} />
+      <Section title="People Usher knows" color="gray" visits={known} />
+      <Section title="Ignored" color="gray" visits={ignored} />
+      {unfinished && <LoadMore list={unfinished} label="Load earlier visits" />}
     </>
+  );
+}
+
+/** Those of a kind; "3+" where earlier visits may be somebody else's. */
+function Section({
+  title,
+  color,
+  visits,
+}: {
+  title: string;
+  color: string;
+  visits: ReturnType<typeof useVisitsOfDay>;
+}) {
+  const cameraName = useCameraName();
+  const linkTo = useDetectionLink();
+  const guests = byPerson(visits.data ?? []);
+  if (guests.length === 0) return null;
+  return (
+    <section className={styles.section}>
+      <Title order={2} fz="md" mb="xs">
+        {title}{" "}
+        <Badge variant="light" color={color} component="span">
+          {guests.length}
+          {visits.hasNextPage && "+"}
+        </Badge>
+      </Title>
+      <CardGrid label={`${title} today`} cardWidth={272} cardHeight={82} fewest={1}>
+        {guests.map((guest) => (
+          <li key={guest.person.id}>
+            <GuestCard guest={guest} cameraName={cameraName} linkTo={linkTo} />
+          </li>
+        ))}
+      </CardGrid>
+    </section>
   );
 }
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from services.api.dependencies import PHOTOGRAPH, Api, Limit, Manager
 from services.api.forms import FILE, PHOTO, form_with
 from services.api.limits import PHOTO_MAX_BYTES
+from services.api.searching import MOST
 from services.api.state import State
 from services.api.uploads import read_pair, read_upload
 from services.api.views import camera_set, detection_views
@@ -35,18 +36,20 @@ async def search(
     camera_id: str | None = None,
     since: Annotated[wire.Utc | None, Query(alias="from")] = None,
     until: Annotated[wire.Utc | None, Query(alias="to")] = None,
+    skip: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Limit = 50,
 ) -> wire.SearchResults:
     """Every time that the one face of a photograph was seen, whoever it is taken for.
 
     It is looked for at the cameras that one may see. The photograph is not kept; that
-    somebody has searched is noted.
+    somebody has searched is noted. `total` says how many they are: with the photograph sent
+    again, `skip` leaves out as many as there were before.
     """
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
     probe = await asyncio.to_thread(_vector, form.image, state)
     cameras = camera_set(camera_id, principal.scope)
     scope = Scope(camera_ids=cameras, since=since, until=until)
-    found = await state.search.find(probe, scope, limit=limit)
+    found = await state.search.find(probe, scope, skip=skip, limit=limit)
     await state.audit.add(principal.id, "search", "", now=utc_now())
     views = await detection_views(state, [detection for detection, _ in found.detections])
     return wire.SearchResults(
@@ -54,6 +57,7 @@ async def search(
             wire.SearchResult(detection=view, confidence=confidence)
             for view, (_, confidence) in zip(views, found.detections, strict=True)
         ],
+        total=found.total,
         searched=found.searched,
     )
 

@@ -35,9 +35,10 @@ def seen(faces: list[SeenFace]) -> SeenFaces:
 def test_likest_agrees_with_brute_force_on_vectors_of_any_length() -> None:
     faces = faces_of(9000)
     probe = np.random.default_rng(1).normal(size=16).astype(np.float32)
-    found, searched = seen(faces).likest(probe, 20, EVERYWHERE)
     exact = {face.id: float(np.linalg.norm(face.vector - probe)) for face in faces}
-    nearest = sorted(exact, key=exact.__getitem__)[:20]
+    nearest = sorted(exact, key=exact.__getitem__)[:21]
+    farthest = (exact[nearest[-2]] + exact[nearest.pop()]) / 2
+    found, searched = seen(faces).likest(probe, farthest, EVERYWHERE)
     assert searched == 9000
     assert [one.id for one in found] == nearest
     np.testing.assert_allclose(
@@ -60,12 +61,12 @@ def test_likest_agrees_with_brute_force_on_vectors_of_any_length() -> None:
 )
 def test_likest_looks_within_the_scope_alone(scope: Scope, count: int) -> None:
     faces = faces_of(10)
-    found, searched = seen(faces).likest(faces[0].vector, 50, scope)
+    found, searched = seen(faces).likest(faces[0].vector, np.inf, scope)
     assert len(found) == searched == count
 
 
 def test_nobody_is_found_among_nobody() -> None:
-    assert SeenFaces(4).likest(np.ones(4, np.float32), 3, EVERYWHERE) == ([], 0)
+    assert SeenFaces(4).likest(np.ones(4, np.float32), np.inf, EVERYWHERE) == ([], 0)
 
 
 def test_forgotten_face_is_not_found_and_its_vector_is_gone() -> None:
@@ -75,13 +76,20 @@ def test_forgotten_face_is_not_found_and_its_vector_is_gone() -> None:
     index.forget(["d2"])
     assert len(index) == 4
     assert "d2" not in index
-    found, searched = index.likest(faces[2].vector, 5, EVERYWHERE)
+    found, searched = index.likest(faces[2].vector, np.inf, EVERYWHERE)
     assert searched == 4
     assert "d2" not in [one.id for one in found]
     assert not index._index.vector(2).any()
     index.add_all([faces[2], faces[0]])
     assert len(index) == 5
-    assert index.likest(faces[2].vector, 1, EVERYWHERE)[0][0].id == "d2"
+    assert index.likest(faces[2].vector, np.inf, EVERYWHERE)[0][0].id == "d2"
+
+
+def test_likest_keeps_the_order_of_arrival_when_faces_are_equally_near() -> None:
+    (face,) = faces_of(1)
+    twins = [SeenFace(id_, face.vector, "door", NOON) for id_ in ("last", "first", "middle")]
+    found, _ = seen(twins).likest(face.vector, 1.0, EVERYWHERE)
+    assert [one.id for one in found] == ["last", "first", "middle"]
 
 
 def test_likeness_is_surer_the_nearer_and_the_fewer_people_there_are() -> None:

@@ -52,7 +52,7 @@ async def test_search_finds_every_time_that_a_face_was_seen_whoever_it_is_taken_
 
     body = response.json()
     assert [item["detection"]["id"] for item in body["items"]] == [same, other_shot]
-    assert body["searched"] == 3
+    assert (body["total"], body["searched"]) == (2, 3)
     assert body["items"][0]["confidence"] == "high"
     assert body["items"][0]["detection"]["person"]["id"] == stranger
     assert body["items"][1]["detection"]["person"] is None
@@ -76,6 +76,45 @@ async def test_search_is_narrowed_by_camera_time_and_number(own_api: Api, obama:
     assert await ids(camera_id="nowhere") == []
     assert await ids(**{"from": (NOON + timedelta(minutes=1)).isoformat()}) == [late]
     assert await ids(to=(NOON + timedelta(hours=1)).isoformat()) == [early]
+
+
+async def test_search_continues_after_the_likest_and_says_how_many_there_are(
+    own_api: Api, obama: Path, biden: Path
+) -> None:
+    api = own_api
+    for number in (1, 2, 1, 2, 1):
+        await saw(api, obama / f"{number}.jpg")
+    deleted = await saw(api, obama / "1.jpg")
+    no_face = await saw(api, obama / "1.jpg")
+    await saw(api, biden / "1.jpg")
+    await embed_all(api)
+    await api.manager.post(f"/detections/{no_face}/assign", json={"not_a_face": True})
+    await find(api, obama / "1.jpg")
+    await api.manager.delete(f"/persons/{await api.assigned(deleted)}")
+
+    async def part(skip: int) -> Any:
+        files = {"image": ("photo", crop_of(obama / "1.jpg"), "image/jpeg")}
+        params = {"skip": skip, "limit": 2}
+        response = await api.manager.post("/search", files=files, params=params)
+        return response.json()
+
+    parts = [await part(skip) for skip in (0, 2, 4, 6)]
+
+    whole = await find(api, obama / "1.jpg")
+    assert len(whole) == 5
+    assert [len(one["items"]) for one in parts] == [2, 2, 1, 0]
+    assert [item["detection"]["id"] for one in parts for item in one["items"]] == [
+        id_ for id_, _ in whole
+    ]
+    assert [one["total"] for one in parts] == [5] * 4
+
+
+@pytest.mark.parametrize("skip", [-1, 1_000_001])
+async def test_search_is_refused_when_it_is_to_continue_beyond_what_is_held(
+    api: Api, obama: Path, skip: int
+) -> None:
+    files = {"image": ("photo", crop_of(obama / "1.jpg"), "image/jpeg")}
+    check_problem(await api.manager.post("/search", files=files, params={"skip": skip}), 422)
 
 
 async def test_search_follows_what_is_seen_embedded_corrected_and_deleted(
@@ -186,6 +225,8 @@ def test_client_searches_verifies_and_reads_who_was_there(
 
         found = client.search(photograph, camera_id="door")
         assert [item.detection.id for item in found.items] == [detection_id]
+        assert found.total == 1
+        assert client.search(photograph, skip=1).items == []
         assert client.verify(photograph, crop_of(obama / "2.jpg")).same
         (visit,) = client.visits(person_id=person.id).items
         assert (visit.camera_id, visit.detection_id) == ("door", detection_id)

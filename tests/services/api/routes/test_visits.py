@@ -10,6 +10,7 @@ from services.api.routes.attendance import harmless
 from tests.services.api.conftest import NOON, Api, check_problem
 from usher.domain.identifiers import new_id
 from usher.domain.records import Visit
+from usher.storage import stays
 from usher.storage.documents import to_document
 from usher.storage.stays import Days, visits_of
 
@@ -86,6 +87,58 @@ async def test_visits_are_narrowed(api: Api, params: dict[str, str], found: list
     assert [ids[item["id"]] for item in await items(api, "/visits", **params)] == found
     own = await items(api, f"/persons/{ada}/visits", **params)
     assert [ids[item["id"]] for item in own] == found
+
+
+async def test_visits_of_a_kind_come_in_full_pages_and_are_no_others(api: Api) -> None:
+    ada, stranger, ignored = await api.person("Ada"), await api.person(), await api.person()
+    await api.manager.patch(f"/persons/{ignored}", json={"kind": "ignored"})
+    await api.database["visits"].delete_many({})
+    by_person: dict[str, list[str]] = {ada: [], stranger: [], ignored: []}
+    for minute in range(12):
+        person_id = (stranger, ada, ignored, ada)[minute % 4]
+        by_person[person_id].insert(0, await stayed(api, person_id, at(20, 8, minute)))
+
+    async def pages(**params: Any) -> list[list[str]]:
+        found, cursor = [], {}
+        while True:
+            response = await api.viewer.get("/visits", params={**params, **cursor})
+            body = response.json()
+            found.append([item["id"] for item in body["items"]])
+            if body["next_cursor"] is None:
+                return found
+            cursor = {"cursor": body["next_cursor"]}
+
+    assert await pages(kind="unknown", limit=2) == [
+        by_person[stranger][:2],
+        by_person[stranger][2:],
+    ]
+    assert await pages(kind="unknown", limit=3) == [by_person[stranger]]
+    assert await pages(kind="known", limit=4) == [by_person[ada][:4], by_person[ada][4:]]
+    assert await pages(kind="ignored") == [by_person[ignored]]
+    assert await pages(kind="known", person_id=stranger) == [[]]
+    assert await pages(kind="known", camera_id="nowhere") == [[]]
+    check_problem(await api.viewer.get("/visits", params={"kind": "somebody"}), 422)
+
+
+async def test_visits_of_a_kind_are_looked_for_among_so_many_and_go_on_from_there(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stays, "MOST_LOOKED_THROUGH", 4)
+    monkeypatch.setattr(stays, "_STEP", 2)
+    ada, stranger = await api.person("Ada"), await api.person()
+    await api.database["visits"].delete_many({})
+    oldest = await stayed(api, stranger, at(20, 7))
+    for minute in range(6):
+        await stayed(api, ada, at(20, 8, minute))
+
+    first = (await api.viewer.get("/visits", params={"kind": "unknown"})).json()
+    second = (
+        await api.viewer.get("/visits", params={"kind": "unknown", "cursor": first["next_cursor"]})
+    ).json()
+
+    assert first["items"] == []
+    assert [item["id"] for item in second["items"]] == [oldest]
+    assert second["next_cursor"] is None
 
 
 async def test_visits_of_a_person_are_theirs_alone_and_come_in_pages(api: Api) -> None:
