@@ -1,4 +1,4 @@
-"""What axe finds wrong with the pages, in light and in dark: nothing that keeps people out."""
+"""Nothing in the panel keeps people out: not what axe finds wrong, nor that they have no mouse."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.admin.acting import add_person, photograph_of, upload_photographs
 from tests.admin.deciding import Decider, see
+from tests.admin.keyboard import press, tab_to, type_into
 from tests.running import RunningSystem
 
 CLASSIFIES = False
@@ -112,3 +113,58 @@ async def test_findings_tell_of_a_button_without_words(page: Page, axe: str) -> 
     (found,) = await findings(page, axe)
 
     assert found.startswith("button-name: ")
+
+
+async def test_keys_alone_sign_in_add_a_person_edit_and_delete_them(
+    context: BrowserContext, running_system: RunningSystem
+) -> None:
+    page = await context.new_page()
+    await page.goto("/detections")
+    await type_into(page.get_by_label("Username"), running_system.admin_username)
+    await type_into(page.get_by_label("Password", exact=True), running_system.admin_password)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Detections", level=1)).to_be_visible()
+
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("main")).to_be_focused()
+    await tab_to(page.get_by_role("link", name="People", exact=True), "Shift+Tab")
+    await page.keyboard.press("Enter")
+
+    await press(page.get_by_role("button", name="Add person"))
+    dialog = page.get_by_role("dialog", name="Add person")
+    await expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    await page.keyboard.type("Kay Keys")
+    await type_into(dialog.get_by_label("Notes"), "Has no mouse.")
+    await press(dialog.get_by_role("button", name="Add", exact=True), "Space")
+    await expect(page.get_by_role("heading", name="Kay Keys", level=1)).to_be_visible()
+    await expect(page.get_by_role("main")).to_be_focused()
+
+    edit = page.get_by_role("button", name="Edit", exact=True)
+    await press(edit)
+    dialog = page.get_by_role("dialog", name="Edit Kay Keys")
+    await expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    await type_into(dialog.get_by_label("Notes"), "Needs no mouse.")
+    await press(dialog.get_by_role("button", name="Save"))
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_text("Needs no mouse.")).to_be_visible()
+    await expect(edit).to_be_focused()
+
+    await press(page.get_by_role("tab", name="Detections"), "ArrowRight")
+    await expect(page.get_by_role("tab", name="Visits", selected=True)).to_be_focused()
+
+    delete = page.get_by_role("button", name="Delete", exact=True)
+    await tab_to(delete, "Shift+Tab")
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Delete Kay Keys?")
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await expect(delete).to_be_focused()
+    await page.keyboard.press("Enter")
+    await press(dialog.get_by_role("button", name="Delete for good"))
+    await expect(page.get_by_text("Kay Keys is deleted")).to_be_visible()
+    await expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Add person")).to_be_focused()
