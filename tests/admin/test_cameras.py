@@ -344,10 +344,10 @@ async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: Run
 
 @asynccontextmanager
 async def signed_in(
-    browser: Browser, system: RunningSystem, role: Role
+    browser: Browser, system: RunningSystem, role: Role, *cameras: str
 ) -> AsyncIterator[BrowserContext]:
-    """A browser in which somebody of that role is signed in."""
-    name = await insert_user(system, role)
+    """A browser in which somebody of that role is signed in, who has those cameras, or all."""
+    name = await insert_user(system, role, *cameras)
     context = await browser.new_context(base_url=system.url, locale="en-GB")
     page = await context.new_page()
     await sign_in(page, name, PASSWORD)
