@@ -89,6 +89,8 @@ export const theme = createTheme({
 export const resolveVariables: CSSVariablesResolver = (given) => ({
   variables: {},
   light: {
+    // Mantine's own is too pale on a red button under the pointer.
+    "--mantine-color-red-light-color": "#a92323",
     "--mantine-color-dimmed": "#5c6866",
     "--usher-ground": "#f4f7f6",
     "--usher-well": "#e6ecea",
