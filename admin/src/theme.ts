@@ -6,10 +6,12 @@ import {
   Drawer,
   InputWrapper,
   Modal,
+  Notification,
 } from "@mantine/core";
 
+const CLOSES = { closeButtonProps: { "aria-label": "Close" } };
 const DIALOG = {
-  defaultProps: { closeButtonProps: { "aria-label": "Close" } },
+  defaultProps: CLOSES,
   styles: { title: { fontWeight: 650 } },
 };
 
@@ -34,6 +36,11 @@ export const theme = createTheme({
     Badge: Badge.extend({ defaultProps: { tt: "none", fw: 600 } }),
     Drawer: Drawer.extend(DIALOG),
     Modal: Modal.extend(DIALOG),
+    // What a notification says is to be read: grey is too pale for it.
+    Notification: Notification.extend({
+      defaultProps: CLOSES,
+      styles: { description: { color: "var(--mantine-color-text)" } },
+    }),
     // Almost every field is required; the browser says so where one is left empty.
     InputWrapper: InputWrapper.extend({ defaultProps: { withAsterisk: false } }),
   },
@@ -82,6 +89,8 @@ export const theme = createTheme({
 export const resolveVariables: CSSVariablesResolver = (given) => ({
   variables: {},
   light: {
+    // Mantine's own is too pale on a red button under the pointer.
+    "--mantine-color-red-light-color": "#a92323",
     "--mantine-color-dimmed": "#5c6866",
     "--usher-ground": "#f4f7f6",
     "--usher-well": "#e6ecea",

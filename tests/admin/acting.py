@@ -32,13 +32,20 @@ async def sign_in(page: Page, username: str, password: str) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def insert_user(system: RunningSystem, role: Role) -> str:
-    """Somebody new of that role, with PASSWORD; the username."""
+async def insert_user(
+    system: RunningSystem, role: Role, *cameras: str, must_renew: bool = False
+) -> str:
+    """Somebody new of that role, with PASSWORD and those cameras, or all; the username."""
     name = f"{role.value}-{new_id()}"
+    user = User(
+        id=new_id(),
+        username=name,
+        role=role,
+        password_hash=await hash_password(PASSWORD),
+        cameras=cameras,
+        must_renew=must_renew,
+    )
     async with connected(system.mongodb_uri, system.database) as database:
-        user = User(
-            id=new_id(), username=name, role=role, password_hash=await hash_password(PASSWORD)
-        )
         await Users(database).insert(user)
     return name
 

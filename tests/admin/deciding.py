@@ -78,6 +78,11 @@ class Decider:
             Assignment(detection=detection, person_id=None, candidate_id=candidate_id)
         )
 
+    async def set_aside(self, detection_id: str, *, reason: str) -> None:
+        """Have a detection fail."""
+        await self._embedded([detection_id])
+        await self._detections.set_aside(detection_id, reason=reason)
+
     async def _embedded(
         self, detection_ids: Sequence[str], *, is_good: bool = True
     ) -> list[Detection]:
@@ -114,9 +119,11 @@ async def deciding(system: RunningSystem) -> AsyncIterator[Decider]:
         yield Decider(database)
 
 
-async def see(system: RunningSystem, photograph: Path, times: int = 1) -> list[str]:
+async def see(
+    system: RunningSystem, photograph: Path, times: int = 1, camera_id: str = "front-door"
+) -> list[str]:
     """Have a camera see a face; returns the detections."""
-    return [await asyncio.to_thread(system.upload, photograph, "front-door") for _ in range(times)]
+    return [await asyncio.to_thread(system.upload, photograph, camera_id) for _ in range(times)]
 
 
 async def add_known(page: Page, name: str) -> str:

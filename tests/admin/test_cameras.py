@@ -30,7 +30,8 @@ from tests.admin.acting import (
 )
 from tests.running import RunningSystem
 from usher.client import UsherClient
-from usher.domain.records import Role
+from usher.domain.errors import NotAuthenticated
+from usher.domain.records import CameraState, Role
 from usher.storage.database import connected
 from usher.wire import CameraReport
 
@@ -175,16 +176,26 @@ async def test_first_page_says_which_cameras_need_attention(
     await expect(card(page, "quiet-loft")).to_contain_text("Its detector is not heard of")
 
 
-async def test_camera_is_named_and_removed(page: Page, running_system: RunningSystem) -> None:
+async def test_camera_is_named_gets_managers_and_is_removed(
+    page: Page, running_system: RunningSystem
+) -> None:
     await tell(running_system, "cam-17", "stopped")
     await page.goto("/cameras")
     await page.get_by_role("button", name="Edit cam-17").click()
-    await page.get_by_role("dialog").get_by_label("Name").fill("Old warehouse")
-    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog", name="Camera")
+    await dialog.get_by_label("Name").fill("Old warehouse")
+    managers = dialog.get_by_role("combobox", name="Managers")
+    await managers.fill("@ann")
+    await managers.press("Enter")
+    await managers.fill("@bob")
+    await dialog.get_by_role("button", name="Save").click()
     await expect(card(page, "Old warehouse")).to_contain_text("cam-17")
+    (camera,) = [one for one in running_system.admin.cameras() if one.id == "cam-17"]
+    assert camera.managers == ["@ann", "@bob"]
 
     await page.get_by_role("button", name="Edit Old warehouse").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await expect(dialog.get_by_text("@ann")).to_be_visible()
+    await dialog.get_by_role("button", name="Remove").click()
     question = page.get_by_role("dialog", name="Remove Old warehouse?")
     await question.get_by_role("button", name="Remove").click()
 
@@ -283,7 +294,9 @@ async def test_another_code_is_made_when_one_has_expired(page: Page) -> None:
     await expect(dialog.get_by_role("region", name="Code")).not_to_have_text(code)
 
 
-async def test_device_key_is_shown_once(page: Page) -> None:
+async def test_device_key_is_shown_once_and_works_until_it_is_revoked(
+    page: Page, running_system: RunningSystem
+) -> None:
     await page.get_by_role("navigation").get_by_role("link", name="Devices").click()
     await page.get_by_role("button", name="New key").click()
     dialog = page.get_by_role("dialog")
@@ -299,6 +312,16 @@ async def test_device_key_is_shown_once(page: Page) -> None:
     await page.reload()
     await expect(page.get_by_role("button", name="Revoke Back door")).to_be_visible()
     assert key not in await page.content()
+
+    report = CameraReport(state=CameraState.LIVE, since=datetime.now(UTC))
+    with UsherClient(running_system.url, key) as client:
+        await asyncio.to_thread(client.report_camera, "back-door", report)
+        await page.get_by_role("button", name="Revoke Back door").click()
+        question = page.get_by_role("dialog", name="Revoke the key of Back door?")
+        await question.get_by_role("button", name="Revoke").click()
+        await expect(page.get_by_role("button", name="Revoke Back door")).to_have_count(0)
+        with pytest.raises(NotAuthenticated):
+            await asyncio.to_thread(client.report_camera, "back-door", report)
 
 
 async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: RunningSystem) -> None:
@@ -321,10 +344,10 @@ async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: Run
 
 @asynccontextmanager
 async def signed_in(
-    browser: Browser, system: RunningSystem, role: Role
+    browser: Browser, system: RunningSystem, role: Role, *cameras: str
 ) -> AsyncIterator[BrowserContext]:
-    """A browser in which somebody of that role is signed in."""
-    name = await insert_user(system, role)
+    """A browser in which somebody of that role is signed in, who has those cameras, or all."""
+    name = await insert_user(system, role, *cameras)
     context = await browser.new_context(base_url=system.url, locale="en-GB")
     page = await context.new_page()
     await sign_in(page, name, PASSWORD)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.admin.acting import (
     PHONE,
@@ -235,6 +235,66 @@ async def test_drawer_says_so_when_a_picture_is_no_photograph(
     await expect(drawer.get_by_role("button", name="Keep as a photograph")).to_have_count(0)
 
 
+async def test_drawer_tells_strangers_apart_and_ignores_one_of_them(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    detections = await see(running_system, photograph, 2)
+    stranger = await decider.found_stranger(detections)
+    drawer = await open_drawer(page, detections[1])
+    name = drawer.get_by_role("link", name=STRANGER)
+    await expect(name).to_have_text(f"Stranger {stranger}")
+
+    await drawer.get_by_role("button", name="Not the same stranger").click()
+    await expect(page.get_by_text("A stranger of their own from now on.")).to_be_visible()
+    await expect(name).not_to_have_text(f"Stranger {stranger}")
+    await drawer.get_by_role("button", name="Ignore this person").click()
+    await expect(drawer.get_by_text("Ignored: seen, and never reported.")).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Stop ignoring")).to_be_visible()
+
+    drawer = await open_drawer(page, detections[0])
+    await expect(drawer.get_by_role("link", name=f"Stranger {stranger}")).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Ignore this person")).to_be_visible()
+
+
+async def test_drawer_takes_back_that_a_picture_is_not_a_face(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    (detection,) = await see(running_system, photograph)
+    await decider.found_stranger([detection])
+    drawer = await open_drawer(page, detection)
+    await drawer.get_by_role("button", name="Not a face").click()
+    await expect(drawer.get_by_role("heading", name="Not a face")).to_be_visible()
+
+    await drawer.get_by_role("button", name="It is a face").click()
+    await drawer.get_by_label("Who is this?").fill("Paula Page")
+    await drawer.get_by_role("button", name="Save name").click()
+
+    await expect(drawer.get_by_role("link", name="Paula Page")).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Not a face")).to_be_visible()
+
+
+async def test_drawer_says_why_a_detection_failed_where_it_lay_and_tries_again(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    (detection,) = await see(running_system, photograph)
+    await decider.set_aside(detection, reason="a model of another kind")
+    drawer = await open_drawer(page, detection)
+    await expect(drawer.get_by_text("a model of another kind")).to_be_visible()
+    frame = drawer.get_by_role("img", name="The face lay at 960, 270 in a frame of 1920 by 1080")
+    face = frame.locator("rect")
+    outer, inner = await frame.bounding_box(), await face.bounding_box()
+    assert outer is not None
+    assert inner is not None
+    assert inner["x"] - outer["x"] == pytest.approx(outer["width"] / 2, abs=2)
+    assert inner["y"] - outer["y"] == pytest.approx(outer["height"] / 4, abs=2)
+    assert inner["width"] == pytest.approx(outer["width"] / 20, abs=2)
+
+    await drawer.get_by_role("button", name="Try again").click()
+
+    await expect(drawer.get_by_role("heading", name="Identifying…")).to_be_visible()
+    await expect(drawer.get_by_role("button", name="Try again")).to_have_count(0)
+
+
 async def test_merge_is_undone_from_its_notification(
     page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
 ) -> None:
@@ -340,3 +400,50 @@ async def test_identity_page_says_how_sure_it_is_and_who_lacks_photographs(
     too_few = page.get_by_role("list", name="Too few photographs")
     await too_few.get_by_role("link", name="Add photographs of Olive Owen").click()
     await expect(page.get_by_role("heading", name="Olive Owen", level=1)).to_be_visible()
+
+
+async def add_with_class(page: Page, name: str, class_: str) -> str:
+    """Create somebody known, of a class; their id."""
+    person_id = await add_known(page, name)
+    await page.get_by_role("button", name="Edit", exact=True).click()
+    dialog = page.get_by_role("dialog", name=f"Edit {name}")
+    await dialog.get_by_label("Class").fill(class_)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_be_hidden()
+    return person_id
+
+
+async def test_attendance_is_of_a_class_a_camera_and_a_day(
+    page: Page, running_system: RunningSystem, decider: Decider, photograph: Path
+) -> None:
+    for name, class_, camera in (("Rose Reed", "staff", "gate"), ("Sara Stone", "guest", "yard")):
+        person = await add_with_class(page, name, class_)
+        await decider.recognise(person, await see(running_system, photograph, 1, camera))
+    await page.goto("/attendance")
+    rose, sara = (page.get_by_role("row", name=name) for name in ("Rose Reed", "Sara Stone"))
+    await expect(rose).to_contain_text("staff")
+    await expect(sara).to_contain_text("guest")
+
+    async def shows(*rows: Locator) -> None:
+        for row in (rose, sara):
+            await expect(row).to_have_count(int(row in rows))
+
+    class_ = page.get_by_role("combobox", name="Class")
+    camera = page.get_by_role("combobox", name="Camera")
+    await class_.select_option("staff")
+    await shows(rose)
+    await camera.select_option("yard")
+    await expect(page.get_by_text("Nobody was seen")).to_be_visible()
+    await class_.select_option("")
+    await shows(sara)
+    await camera.select_option("")
+    await shows(rose, sara)
+
+    day = page.get_by_role("textbox", name="Day")
+    today = await day.input_value()
+    await page.get_by_role("button", name="The day before").click()
+    await expect(page.get_by_text("Nobody was seen")).to_be_visible()
+    assert await day.input_value() < today
+    await page.get_by_role("button", name="The day after").click()
+    await shows(rose, sara)
+    await expect(day).to_have_value(today)

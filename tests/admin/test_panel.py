@@ -60,6 +60,26 @@ async def test_sign_in_enters_and_sign_out_leaves(page: Page) -> None:
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+async def test_notes_are_written_with_a_new_person_and_changed(page: Page) -> None:
+    await page.goto("/people")
+    await page.get_by_role("button", name="Add person").click()
+    dialog = page.get_by_role("dialog", name="Add person")
+    await dialog.get_by_label("Name", exact=True).fill("Nora Noted")
+    await dialog.get_by_label("Notes").fill("Has the keys.\nComes on Mondays.")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_text("Has the keys. Comes on Mondays.")).to_be_visible()
+
+    await page.get_by_role("button", name="Edit", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Edit Nora Noted")
+    await expect(dialog.get_by_label("Notes")).to_have_value("Has the keys.\nComes on Mondays.")
+    await dialog.get_by_label("Notes").fill("Gave the keys back.")
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_text("Gave the keys back.")).to_be_visible()
+    await expect(page.get_by_text("Has the keys.")).to_have_count(0)
+
+
 async def test_upload_enrols_a_person_and_says_which_file_was_refused(
     page: Page, test_data: Path
 ) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.admin.acting import (
     CLASSIFIED_WITHIN_MS,
@@ -76,6 +77,54 @@ async def test_camera_stops_when_the_dialog_closes(page: Page, context: BrowserC
     assert await tracks.evaluate("tracks => tracks.every(t => t.readyState === 'ended')")
     photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
     await expect(photographs).to_have_count(0)
+
+
+async def drop(target: Locator, *photographs: Path) -> None:
+    """Drop files as from the desktop."""
+    contents = [
+        [photograph.name, base64.b64encode(photograph.read_bytes()).decode()]
+        for photograph in photographs
+    ]
+    files = await target.page.evaluate_handle(
+        """contents => {
+            const transfer = new DataTransfer();
+            for (const [name, content] of contents) {
+                const bytes = Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0));
+                transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+            }
+            return transfer;
+        }""",
+        contents,
+    )
+    for event in ("dragover", "drop"):
+        await target.dispatch_event(event, {"dataTransfer": files})
+
+
+async def test_photographs_are_dropped_on_the_page_and_one_is_removed(
+    page: Page, test_data: Path
+) -> None:
+    first, second, *_ = sorted((test_data / "lfw-dev" / "images" / "Kofi_Annan").iterdir())
+    await add_person(page, "Dropped")
+    await drop(page.get_by_text("or drop them here"), first, second)
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("listitem")
+    await expect(photographs).to_have_count(2, timeout=CLASSIFIED_WITHIN_MS)
+    uploads = page.get_by_role("list", name="Uploads").get_by_role("listitem")
+    await expect(uploads.filter(has_text="Added.")).to_have_count(2)
+
+    kept = await photographs.first.get_by_role("img").get_attribute("src")
+    await photographs.last.get_by_role("button", name="Remove this photograph").click()
+    dialog = page.get_by_role("dialog", name="Remove this photograph?")
+    await expect(dialog).to_contain_text("New faces will no longer be compared with it.")
+    await expect(dialog).not_to_contain_text("It is the only one")
+    await dialog.get_by_role("button", name="Remove photograph").click()
+
+    await expect(photographs).to_have_count(1)
+    await page.reload()
+    await expect(photographs.get_by_role("img")).to_have_attribute("src", str(kept))
+    await photographs.get_by_role("button", name="Remove this photograph").click()
+    await expect(dialog).to_contain_text("Dropped will not be recognised until there is another")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(photographs).to_have_count(1)
 
 
 @pytest.mark.parametrize("on_phone", [False, True])

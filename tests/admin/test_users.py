@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.admin.acting import (
     see_stranger,
     sign_in,
     upload_photographs,
+    username_of,
 )
 from tests.admin.test_cameras import card, signed_in, tell
 from tests.running import RunningSystem
@@ -127,6 +129,36 @@ async def test_user_is_signed_out_at_once_when_their_role_changes(
         await expect(own.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+async def test_user_may_not_sign_in_until_an_admin_lets_them_again(
+    page: Page, browser: Browser, running_system: RunningSystem
+) -> None:
+    async with signed_in(browser, running_system, Role.VIEWER) as context:
+        own = context.pages[0]
+        name = await username_of(own)
+        await page.goto("/users")
+        await set_may_sign_in(page, name, False)
+        await expect(row(page, "Users", name)).to_contain_text("May not sign in")
+        await own.get_by_role("navigation").get_by_role("link", name="People").click()
+        await expect(own.get_by_role("button", name="Sign in")).to_be_visible()
+        await sign_in(own, name, PASSWORD)
+        await expect(own.get_by_role("alert")).to_be_visible()
+
+        await set_may_sign_in(page, name, True)
+        await expect(row(page, "Users", name)).not_to_contain_text("May not sign in")
+        await sign_in(own, name, PASSWORD)
+        await expect(own.get_by_role("heading", name="Today", level=1)).to_be_visible()
+
+
+async def set_may_sign_in(page: Page, name: str, may: bool) -> None:
+    await page.get_by_role("button", name=f"Edit {name}").click()
+    dialog = page.get_by_role("dialog", name=name)
+    switch = dialog.get_by_role("switch", name="May sign in")
+    await expect(switch).to_be_checked(checked=not may)
+    await switch.set_checked(may, force=True)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_be_hidden()
+
+
 async def test_user_gets_a_new_password_and_is_removed(page: Page) -> None:
     first = await add_user(page, "cy", "Viewer")
     await page.get_by_role("button", name="Edit cy").click()
@@ -187,6 +219,38 @@ async def test_audit_says_what_was_done_and_that_nothing_was_changed(page: Page)
     await expect(page.get_by_role("status").filter(has_text="entries")).to_contain_text(
         "are as they were written"
     )
+
+
+async def test_audit_is_narrowed_by_who_and_by_days(
+    page: Page, browser: Browser, running_system: RunningSystem
+) -> None:
+    async with signed_in(browser, running_system, Role.VIEWER) as context:
+        name = await username_of(context.pages[0])
+    await add_user(page, "eve", "Viewer")
+    await follow(page, "Audit")
+    added = row(page, "Audit", "added the user").filter(has_text="eve")
+    entries = page.get_by_role("list", name="Audit").get_by_role("listitem")
+    await expect(added).to_be_visible()
+
+    who = page.get_by_role("combobox", name="Who")
+    await who.fill(name)
+    await page.get_by_role("option", name=name).click()
+    await expect(entries).to_have_count(1)
+    await expect(entries).to_contain_text(f"{name} signed in")
+    await page.reload()
+
+    today = datetime.now().astimezone().date()
+    day = timedelta(days=1)
+    since, until = page.get_by_label("From"), page.get_by_label("To", exact=True)
+    for first, last, shown in (
+        (today + day, None, False),
+        (today, today, True),
+        (today - day, today - day, False),
+    ):
+        await since.fill(first.isoformat())
+        await until.fill(last.isoformat() if last else "")
+        await expect(added).to_have_count(int(shown))
+        await expect(page.get_by_text("Nothing here")).to_have_count(int(not shown))
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MANAGER])

@@ -36,6 +36,9 @@ export const SHOWS_ERROR = { showsError: true };
 /** Marks a mutation after which nobody is signed in. */
 export const ENDS_SESSION = { endsSession: true };
 
+/** Long enough for two sentences to be found, and read. */
+const REFUSAL_SHOWN_MS = 12_000;
+
 export function createQueryClient(): QueryClient {
   const queryClient: QueryClient = new QueryClient({
     queryCache: new QueryCache({ onError: leaveWhenSignedOut }),
@@ -47,7 +50,12 @@ export function createQueryClient(): QueryClient {
       onError: (error, _variables, _result, mutation) => {
         if (mutation.meta?.showsError) return;
         leaveWhenSignedOut(error);
-        notifications.show({ color: "red", title: "That did not work", message: error.message });
+        notifications.show({
+          color: "red",
+          title: "That did not work",
+          message: error.message,
+          autoClose: REFUSAL_SHOWN_MS,
+        });
       },
     }),
     defaultOptions: {

@@ -19,7 +19,7 @@ import {
   IconUserQuestion,
   IconUsers,
 } from "@tabler/icons-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
 import type { Role, User } from "../api/types";
@@ -81,11 +81,26 @@ function Unreachable({ connected }: { connected: boolean }) {
   );
 }
 
+/** What had the focus may be gone with its page: then the next page's content has it. */
+function useFocusOnContent(pathname: string) {
+  const content = useRef<HTMLElement>(null);
+  const last = useRef(pathname);
+
+  useEffect(() => {
+    if (last.current === pathname) return;
+    last.current = pathname;
+    if (document.activeElement === document.body) content.current?.focus({ preventScroll: true });
+  }, [pathname]);
+
+  return content;
+}
+
 /** The frame around every page of somebody who is signed in. */
 export function Shell({ user }: { user: User }) {
   const connected = useEvents();
   const { pathname } = useLocation();
   const navigation = useNavigationType();
+  const content = useFocusOnContent(pathname);
   const [opened, { toggle, close }] = useDisclosure();
   const sections = SECTIONS.filter(({ roles }) => !roles || roles.includes(user.role));
 
@@ -149,7 +164,7 @@ export function Shell({ user }: { user: User }) {
         <AccountMenu user={user} />
       </AppShell.Navbar>
 
-      <AppShell.Main id="content" tabIndex={-1} maw={1680}>
+      <AppShell.Main ref={content} id="content" tabIndex={-1} maw={1680}>
         <Unreachable connected={connected} />
         <ErrorBoundary key={pathname}>
           <Outlet />
