@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from services.api.app import create_app
 from services.api.contract import PROBLEM_TYPE, describe, operations
 from services.api.examples import EXAMPLES
+from services.api.openapi_command import openapi
 from usher import wire
 from usher.settings import Settings
 from usher.wire import API_PREFIX
@@ -33,6 +35,13 @@ async def test_document_is_what_the_api_serves(api: Api, document: dict[str, Any
     served = (await api.viewer.get("/openapi.json")).json()
     assert served["paths"].keys() == document["paths"].keys()
     assert served["components"]["securitySchemes"].keys() == {"session", "key"}
+
+
+async def test_document_is_printed_as_the_api_serves_it(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    openapi()
+    assert json.loads(capsys.readouterr().out) == (await api.viewer.get("/openapi.json")).json()
 
 
 def test_every_operation_has_a_name_that_a_client_can_use(document: dict[str, Any]) -> None:
