@@ -267,3 +267,24 @@ async def test_identity_page_says_how_sure_it_is_and_who_lacks_photographs(
     too_few = page.get_by_role("list", name="Too few photographs")
     await too_few.get_by_role("link", name="Add photographs of Olive Owen").click()
     await expect(page.get_by_role("heading", name="Olive Owen", level=1)).to_be_visible()
+
+
+async def test_snooze_is_shown_on_the_persons_page_and_ended_there(page: Page) -> None:
+    person = await add_known(page, "Nora Nap")
+    address = f"/api/v1/persons/{person}"
+    session = await (await page.request.get("/api/v1/session")).json()
+    snoozed = await page.request.patch(
+        address,
+        data={"snoozed_until": "2100-01-02T12:00:00Z"},
+        headers={"X-CSRF-Token": session["csrf_token"]},
+    )
+    assert snoozed.ok
+    await page.reload()
+    words = page.get_by_text("Snoozed until 2 Jan 2100")
+    await expect(words).to_be_visible()
+
+    await page.get_by_role("button", name="End it").click()
+
+    await expect(page.get_by_text("Not snoozed any more")).to_be_visible()
+    await expect(words).to_be_hidden()
+    assert (await (await page.request.get(address)).json())["snoozed_until"] is None
