@@ -168,8 +168,8 @@ export const mergePersons = (stays: string, go: string[]) =>
 export const splitPerson = (id: string, split: T.Split) =>
   send<void>("POST", `/persons/${segment(id)}/split`, split);
 
-export const listFaces = (personId: string, cursor?: string) =>
-  get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`, { cursor });
+export const listFaces = (personId: string) =>
+  get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`);
 export function addFace(personId: string, photograph: File): Promise<T.Face> {
   const form = new FormData();
   form.append("image", photograph);
@@ -244,7 +244,7 @@ export const removeAlertRule = (id: string) => send<void>("DELETE", `/alert-rule
 export const previewAlertRule = (rule: T.AlertRuleBody) =>
   send<T.RulePreview>("POST", "/alert-rules/preview", rule);
 
-export const listCameras = (cursor?: string) => get<T.Page<T.Camera>>("/cameras", { cursor });
+export const listCameras = () => get<T.Page<T.Camera>>("/cameras");
 export const updateCamera = (id: string, update: T.CameraUpdate) =>
   send<T.Camera>("PATCH", `/cameras/${segment(id)}`, update);
 export const removeCamera = (id: string) => send<void>("DELETE", `/cameras/${segment(id)}`);
@@ -252,7 +252,7 @@ export const removeCamera = (id: string) => send<void>("DELETE", `/cameras/${seg
 export const cameraFrame = ({ id, frame_at: at }: T.Camera) =>
   `${API}/cameras/${segment(id)}/frame?at=${encodeURIComponent(at ?? "")}`;
 
-export const listDevices = (cursor?: string) => get<T.Page<T.Device>>("/devices", { cursor });
+export const listDevices = () => get<T.Page<T.Device>>("/devices");
 export const createDevice = (device: T.DeviceCreate) =>
   send<T.DeviceCreated>("POST", "/devices", device);
 export const removeDevice = (id: string) => send<void>("DELETE", `/devices/${segment(id)}`);
@@ -278,7 +278,7 @@ export const getSystem = () => get<T.System>("/system");
 
 // ---- Users, tokens, audit ----
 
-export const listUsers = (cursor?: string) => get<T.Page<T.User>>("/users", { cursor });
+export const listUsers = () => get<T.Page<T.User>>("/users");
 export const createUser = (user: T.UserCreate) => send<T.UserCreated>("POST", "/users", user);
 export const updateUser = (id: string, update: T.UserUpdate) =>
   send<T.User>("PATCH", `/users/${segment(id)}`, update);
@@ -287,7 +287,7 @@ export const resetPassword = (id: string) =>
   send<T.UserCreated>("POST", `/users/${segment(id)}/password`);
 export const removeUser = (id: string) => send<void>("DELETE", `/users/${segment(id)}`);
 
-export const listTokens = (cursor?: string) => get<T.Page<T.Token>>("/tokens", { cursor });
+export const listTokens = () => get<T.Page<T.Token>>("/tokens");
 export const createToken = (token: T.TokenCreate) => send<T.TokenCreated>("POST", "/tokens", token);
 export const removeToken = (id: string) => send<void>("DELETE", `/tokens/${segment(id)}`);
 

@@ -101,14 +101,25 @@ export function useSession() {
   });
 }
 
-function usePages<Item>(
+/** A list that comes whole. */
+function useList<Item>(
   queryKey: unknown[],
-  fetchPage: (cursor?: string) => Promise<Page<Item>>,
+  queryFn: () => Promise<Page<Item>>,
   refetchInterval: number | false = false,
 ) {
+  return useQuery({
+    queryKey,
+    queryFn,
+    refetchInterval,
+    select: (page) => page.items,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** A list that comes a page at a time. */
+function usePages<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Promise<Page<Item>>) {
   return useInfiniteQuery({
     queryKey,
-    refetchInterval,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
@@ -171,7 +182,7 @@ export const usePerson = (id: string | undefined) =>
   });
 
 export const useFaces = (personId: string) =>
-  usePages(["faces", personId], (cursor) => client.listFaces(personId, cursor));
+  useList(["faces", personId], () => client.listFaces(personId));
 
 export const useVisits = (personId: string) =>
   usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
@@ -184,7 +195,7 @@ export const useVisitsOfDay = (day: string) => {
 };
 
 /** The classes that there are, to choose from. */
-export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
+export const useClasses = () => useList(["classes"], client.listClasses);
 
 /** A photograph that is searched for, told from others by its number. */
 export type Probe = { number: number; photograph: File };
@@ -228,7 +239,7 @@ export const useIdentityStats = () =>
 export const useAlerts = (filter: client.AlertFilter) =>
   usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
 
-export const useAlertRules = () => usePages(["alert-rules"], client.listAlertRules);
+export const useAlertRules = () => useList(["alert-rules"], client.listAlertRules);
 
 /** What a rule would have said of the last 24 hours; null: it is not complete. */
 export const useRulePreview = (rule: AlertRuleBody | null) =>
@@ -242,7 +253,7 @@ export const useRulePreview = (rule: AlertRuleBody | null) =>
 
 /** The cameras; with an interval read again while the page is visible: they go offline silently. */
 export const useCameras = (refetchInterval: number | false = false) =>
-  usePages(["cameras"], client.listCameras, refetchInterval);
+  useList(["cameras"], client.listCameras, refetchInterval);
 
 /** What became of a pairing code; asked for until a device has used it or it has expired. */
 export const usePairingCode = (code: PairingCode) =>
@@ -266,11 +277,11 @@ export function useHasAllCameras(): boolean {
   return useSession().data?.user.cameras?.length === 0;
 }
 
-export const useDevices = () => usePages(["devices"], client.listDevices);
+export const useDevices = () => useList(["devices"], client.listDevices);
 
-export const useUsers = () => usePages(["users"], client.listUsers);
+export const useUsers = () => useList(["users"], client.listUsers);
 
-export const useTokens = () => usePages(["tokens"], client.listTokens);
+export const useTokens = () => useList(["tokens"], client.listTokens);
 
 export const useAudit = (filter: client.AuditFilter) =>
   usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));

@@ -305,7 +305,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
             name="class"
             label="Class"
             description="Such as staff, visitor or barred: to filter by."
-            data={classes.data?.items ?? []}
+            data={classes.data ?? []}
             defaultValue={person.class ?? ""}
             maxLength={40}
           />

@@ -22,6 +22,17 @@ from .conftest import Api
 
 OPEN = {("post", "/session"), ("post", "/pair"), ("get", "/alerts/pictures/{detection_id}")}
 
+WHOLE = {
+    "/alert-rules",
+    "/cameras",
+    "/devices",
+    "/persons/classes",
+    "/persons/{person_id}/faces",
+    "/tokens",
+    "/users",
+}
+"""The lists that the document's text says come whole."""
+
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
@@ -76,6 +87,17 @@ def test_every_error_is_described_as_problem_details(document: dict[str, Any]) -
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
             assert wire.Problem.model_validate(content["example"]).status == int(status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_list_that_is_not_whole_takes_a_cursor(document: dict[str, Any]) -> None:
+    whole = {
+        path.removeprefix(API_PREFIX)
+        for path, method, operation in operations(document)
+        if method == "get"
+        and "/Page_" in str(operation["responses"]["200"])
+        and "cursor" not in {one["name"] for one in operation.get("parameters", ())}
+    }
+    assert whole == WHOLE
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
