@@ -56,9 +56,13 @@ type Parameters = Record<string, string | boolean | undefined>;
 /** Goes with every changing request; the API hands it out with the session. */
 let csrfToken = "";
 
-async function send<Answer>(method: Method, path: string, body?: object): Promise<Answer> {
+async function send<Answer>(
+  method: Method,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const isForm = body instanceof FormData;
-  const headers: Record<string, string> = {};
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken;
   if (body && !isForm) headers["Content-Type"] = "application/json";
 
@@ -71,6 +75,35 @@ async function send<Answer>(method: Method, path: string, body?: object): Promis
     }));
   if (!response.ok) throw await failure(response);
   return response.status === 204 ? (undefined as Answer) : response.json();
+}
+
+/** By what they send, the keys of requests of which it is not known what came of them. */
+const openKeys = new Map<string, string>();
+
+/** Creates something once, also where it is sent again because the answer was lost. */
+async function create<Answer>(path: string, body: object, file?: File): Promise<Answer> {
+  const content = path + JSON.stringify(file ? [file.name, file.size, file.lastModified] : body);
+  const key = openKeys.get(content) ?? newKey();
+  openKeys.set(content, key);
+  try {
+    const made = await send<Answer>("POST", path, body, { "Idempotency-Key": key });
+    openKeys.delete(content);
+    return made;
+  } catch (error) {
+    if (error instanceof ApiError && isFinal(error.status)) openKeys.delete(content);
+    throw error;
+  }
+}
+
+/** Whether such an answer says that nothing was made, and that nothing is being made. */
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 409;
+}
+
+/** As `crypto.randomUUID`, which browsers have over HTTPS alone. */
+function newKey(): string {
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(16)));
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The good answer to what `ahead.js` asked for, for whoever asks first. */
@@ -151,7 +184,7 @@ export const detectionImage = (id: string, size?: PictureSize) =>
 export const listPersons = (filter: PersonFilter, cursor?: string) =>
   get<T.Page<T.Person>>("/persons", { ...filter, cursor });
 export const getPerson = (id: string) => get<T.Person>(`/persons/${segment(id)}`);
-export const createPerson = (person: T.PersonCreate) => send<T.Person>("POST", "/persons", person);
+export const createPerson = (person: T.PersonCreate) => create<T.Person>("/persons", person);
 export const updatePerson = (id: string, update: T.PersonUpdate) =>
   send<T.Person>("PATCH", `/persons/${segment(id)}`, update);
 /** Takes "ignored" back: known by their name, or a stranger again. */
@@ -173,14 +206,14 @@ export const listFaces = (personId: string) =>
 export function addFace(personId: string, photograph: File): Promise<T.Face> {
   const form = new FormData();
   form.append("image", photograph);
-  return send("POST", `/persons/${segment(personId)}/faces`, form);
+  return create(`/persons/${segment(personId)}/faces`, form, photograph);
 }
 /** The photographs that a video of a person gave. */
 export async function addVideo(personId: string, video: File): Promise<T.Face[]> {
   const form = new FormData();
   form.append("video", video);
   const path = `/persons/${segment(personId)}/videos`;
-  return (await send<T.Page<T.Face>>("POST", path, form)).items;
+  return (await create<T.Page<T.Face>>(path, form, video)).items;
 }
 export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
@@ -235,8 +268,7 @@ export const retryAlert = (id: string) => send<T.Alert>("POST", `/alerts/${segme
 export const answerAlert = (id: string, answer: string) =>
   send<T.Alert>("POST", `/alerts/${segment(id)}/answer`, { answer });
 export const listAlertRules = () => get<T.Page<T.AlertRule>>("/alert-rules");
-export const createAlertRule = (rule: T.AlertRuleBody) =>
-  send<T.AlertRule>("POST", "/alert-rules", rule);
+export const createAlertRule = (rule: T.AlertRuleBody) => create<T.AlertRule>("/alert-rules", rule);
 export const replaceAlertRule = (id: string, rule: T.AlertRuleBody) =>
   send<T.AlertRule>("PUT", `/alert-rules/${segment(id)}`, rule);
 export const removeAlertRule = (id: string) => send<void>("DELETE", `/alert-rules/${segment(id)}`);
