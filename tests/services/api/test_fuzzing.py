@@ -30,9 +30,14 @@ from hypothesis import HealthCheck, Phase, settings  # noqa: E402 - comes with i
 _EXAMPLES = 10
 _FOR_MACHINES = {
     "/cameras/{camera_id}/report": "device_key",
-    "/alerts/claim": "notifier_key",
-    "/alerts/{alert_id}/settle": "notifier_key",
+    "/alerts/deliveries/claim": "notifier_key",
+    "/alerts/deliveries/settle": "notifier_key",
 }
+_HARMLESS = {
+    "/alerts/deliveries/claim": {"wait_s": 0},  # where nothing is due, it waits so long
+    "/settings": {"identity_budget": None},  # with another one, the API ends and is started again
+}
+"""By path, what a body is not left to say."""
 _ENDS_SESSION = {"/session", "/session/password"}
 _ASKS_FOR_SECRETS = {*_ENDS_SESSION, "/pair"}
 """Here a refusal says that a made-up password or code is wrong."""
@@ -120,6 +125,8 @@ def test_answer_keeps_to_the_document(case, keys: Keys) -> None:  # type: ignore
         case.path_parameters = {
             name: keys.there.get(name, made_up) for name, made_up in case.path_parameters.items()
         }
+        if path in _HARMLESS and isinstance(case.body, dict):
+            case.body = {**case.body, **_HARMLESS[path]}
     response = case.call(base_url=keys.url, headers=keys.headers(path))
     case.validate_response(response, checks=CHECKS)
     assert response.status_code not in (401, 403) or path in _ASKS_FOR_SECRETS, response.text
