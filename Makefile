@@ -23,7 +23,8 @@ NODE := $(VENV)/.node
 BOT := $(BOT_VENV)/.packages
 PANEL := admin/dist/index.html
 PANEL_PACKAGES := admin/node_modules/.package-lock.json
-PANEL_SOURCES := $(shell find admin -type f -not -path 'admin/node_modules/*' -not -path 'admin/dist/*')
+PANEL_SOURCES := $(shell find admin -type f -not -path 'admin/node_modules/*' -not -path 'admin/dist/*' \
+	-not -path 'admin/contract/*')
 
 .PHONY: help setup run test check lint bench bot lock clean preflight preflight-test
 
@@ -61,6 +62,7 @@ lint: setup
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/usher openapi >admin/contract/openapi.json
 	PATH="$$(cat $(NODE)):$$PATH" npm --prefix admin run check
 
 # One file a question: each prints what it measured and how.

@@ -30,6 +30,7 @@ _COMMANDS = {
     "doctor": _Lazy("usher.commands.doctor", "all", "Check what is installed, and the networks."),
     "models": _Lazy("services.classifier.models_command", "classifier", "Change the face model."),
     "audit": _Lazy("services.api.audit_command", "api", "Check that the audit is as written."),
+    "openapi": _Lazy("services.api.openapi_command", "api", "Print the REST API's description."),
     "detect": _Lazy("services.detector.command", "detector", "Find faces and upload them."),
     "api": _Lazy("services.api.command", "api", "Serve the REST API and the panel."),
     "classify": _Lazy("services.classifier.command", "classifier", "Say who each face is."),

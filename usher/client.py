@@ -400,8 +400,11 @@ class UsherClient:
         path = f"/persons/{face.person_id}/faces/{face.id}/image"
         return self._request("GET", path, params={"size": size} if size else None).content
 
-    def enrol_video(self, person_id: str, video: bytes) -> list[Face]:
-        """Add the frames of a video (at most a minute, 200 MB) that show a person best.
+    def enrol_video(
+        self, person_id: str, video: bytes, *, idempotency_key: str | None = None
+    ) -> list[Face]:
+        """Add the frames of a video (at most a minute, 200 MB) that show a person best; with a key
+        once.
 
         Raises
         ------
@@ -409,7 +412,8 @@ class UsherClient:
             If it cannot be used; the message says why.
         """
         files = {"video": ("video", video)}
-        response = self._request("POST", f"/persons/{person_id}/videos", files=files)
+        path = f"/persons/{person_id}/videos"
+        response = self._request("POST", path, files=files, headers=_once(idempotency_key))
         return Page[Face].model_validate_json(response.content).items
 
     def enrol_face(
@@ -514,8 +518,17 @@ class UsherClient:
         """Who is told of which visits."""
         return self._get(Page[AlertRule], "/alert-rules").items
 
-    def create_alert_rule(self, rule: AlertRuleBody) -> AlertRule:
-        return self._send(AlertRule, "POST", "/alert-rules", rule)
+    def create_alert_rule(
+        self, rule: AlertRuleBody, *, idempotency_key: str | None = None
+    ) -> AlertRule:
+        """Add a rule; a repeat with the same key adds none."""
+        response = self._request(
+            "POST",
+            "/alert-rules",
+            json=rule.model_dump(mode="json", exclude_unset=True),
+            headers=_once(idempotency_key),
+        )
+        return AlertRule.model_validate_json(response.content)
 
     def replace_alert_rule(self, rule_id: str, rule: AlertRuleBody) -> AlertRule:
         return self._send(AlertRule, "PUT", f"/alert-rules/{rule_id}", rule)

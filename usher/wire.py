@@ -928,7 +928,7 @@ class OperatingSettings(Resource):
         description="Whether this API decides by it already; a change takes some seconds."
     )
     channels: list[str] = Field(
-        [], description="What alerts are sent by now: of the notifiers that run. Not to be set."
+        description="What alerts are sent by now: of the notifiers that run. Not to be set."
     )
 
 
@@ -967,7 +967,7 @@ class WorkerState(Resource):
 
     kind: Literal["classifier", "notifier"]
     name: str = Field(description="A classifier's host, or what a notifier's key is called.")
-    channels: list[str] = Field([], description="What a notifier sends by.")
+    channels: list[str] = Field(description="What a notifier sends by.")
 
 
 class System(Resource):
@@ -982,7 +982,7 @@ class System(Resource):
         description="Where the classifier runs that says who is who; null where none does."
     )
     workers: list[WorkerState] = Field(
-        [], description="Those that have said within a minute that they work."
+        description="Those that have said within a minute that they work."
     )
     database: DatabaseSize
     disk: DiskSpace

@@ -73,13 +73,14 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.add_middleware(BodyCap)
     app.add_middleware(SecurityHeaders)
     handle_errors(app)
-    app.include_router(_version_1())
+    app.include_router(version_1())
     app.include_router(health.router)
     serve_panel(app, settings.admin_dist)
     return app
 
 
-def _version_1() -> APIRouter:
+def version_1() -> APIRouter:
+    """The routes of version 1, and what describes them."""
     router = APIRouter(prefix=API_PREFIX, generate_unique_id_function=operation_id)
     for part in (
         sessions,

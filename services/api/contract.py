@@ -27,8 +27,16 @@ PROBLEM_TYPE = "application/problem+json"
 _ABOUT = """
 People sign in with `POST /session` and send the session's `csrf_token` as `X-CSRF-Token` with every
 changing request; machines send a key as `Authorization: Bearer`. Errors are problem details
-(RFC 9457) whose `code` is stable. Lists come newest first, a page at a time: send `next_cursor`
-back as `cursor`. Times are ISO 8601 with an offset, and come in UTC.
+(RFC 9457) whose `code` is stable. Times are ISO 8601 with an offset, and come in UTC.
+
+Lists that grow come newest first, a page at a time: send `next_cursor` back as `cursor`. Short ones
+(alert rules, cameras, classes, devices, tokens, users, and the faces of a person) come whole: they
+take no `cursor`, and their `next_cursor` is null.
+
+A request whose answer was lost can be sent again. What adds persons, photographs or alert rules
+takes an `Idempotency-Key` for that, and a repeat answers 200 with what the first one made; an
+upload of a detection has to have one. What shows a secret once (users, tokens, devices and pairing
+codes) takes none, since the secret is kept nowhere: remove what was made, and make another.
 """.strip()
 _SCHEMES: Json = {
     "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},

@@ -447,3 +447,24 @@ async def test_attendance_is_of_a_class_a_camera_and_a_day(
     await page.get_by_role("button", name="The day after").click()
     await shows(rose, sara)
     await expect(day).to_have_value(today)
+
+
+async def test_snooze_is_shown_on_the_persons_page_and_ended_there(page: Page) -> None:
+    person = await add_known(page, "Nora Nap")
+    address = f"/api/v1/persons/{person}"
+    session = await (await page.request.get("/api/v1/session")).json()
+    snoozed = await page.request.patch(
+        address,
+        data={"snoozed_until": "2100-01-02T12:00:00Z"},
+        headers={"X-CSRF-Token": session["csrf_token"]},
+    )
+    assert snoozed.ok
+    await page.reload()
+    words = page.get_by_text("Snoozed until 2 Jan 2100")
+    await expect(words).to_be_visible()
+
+    await page.get_by_role("button", name="End it").click()
+
+    await expect(page.get_by_text("Not snoozed any more")).to_be_visible()
+    await expect(words).to_be_hidden()
+    assert (await (await page.request.get(address)).json())["snoozed_until"] is None

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from services.notifier.messages import link_to
 from tests.admin.acting import (
@@ -94,6 +94,30 @@ async def test_upload_enrols_a_person_and_says_which_file_was_refused(
     photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
     await expect(photographs).to_have_count(1)
     await assert_picture_loads(photographs)
+
+
+async def test_photograph_is_there_once_when_it_is_sent_again_after_a_lost_answer(
+    page: Page, test_data: Path
+) -> None:
+    await add_person(page, "Elsa Zylberstein")
+    photograph = photograph_of(test_data, "Elsa_Zylberstein")
+
+    async def lose_the_answer(route: Route) -> None:
+        if route.request.method == "POST":
+            await route.fulfill(response=await route.fetch(), body="")
+        else:
+            await route.continue_()
+
+    await page.route("**/faces", lose_the_answer)
+    await upload_photographs(page, photograph)
+    await page.unroute("**/faces")
+    results = await upload_photographs(page, photograph)
+
+    await expect(results).to_contain_text("Added")
+    photographs = page.get_by_role("list", name="Photographs").get_by_role("img")
+    await expect(photographs).to_have_count(1)
+    await upload_photographs(page, photograph)
+    await expect(photographs).to_have_count(2)
 
 
 async def test_video_gives_photographs_of_its_person(

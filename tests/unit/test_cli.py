@@ -15,6 +15,7 @@ COMMANDS = (
     "doctor",
     "models",
     "audit",
+    "openapi",
     "detect",
     "api",
     "classify",

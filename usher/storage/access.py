@@ -174,7 +174,7 @@ class Users:
 
 
 class SignInFailures:
-    """Failed sign-ins and pairings, kept for 15 minutes by an index, also across restarts."""
+    """Failed sign-ins, pairings and links, kept for 15 minutes by an index, across restarts too."""
 
     def __init__(self, database: Database) -> None:
         self._failures = database["sign_in_failures"]

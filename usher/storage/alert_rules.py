@@ -23,7 +23,7 @@ from usher.domain.errors import NotFound
 from usher.domain.identifiers import new_id
 from usher.domain.records import Absence, Alert, Camera, Detection
 from usher.storage.alerts import alert_document
-from usher.storage.database import Database, Session
+from usher.storage.database import Database, Session, in_transaction
 from usher.storage.documents import (
     Document,
     camera_from_document,
@@ -31,6 +31,7 @@ from usher.storage.documents import (
     person_from_document,
     plain,
 )
+from usher.storage.repetitions import Once, Repetitions
 
 _DUPLICATE = 11000
 
@@ -42,7 +43,9 @@ class AlertRules:
     """Queries on the collections `alert_rules` and `alert_mutes`."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._rules = database["alert_rules"]
+        self._repetitions = Repetitions(database)
         self._mutes = database["alert_mutes"]
 
     async def all(self, session: Session | None = None) -> list[Rule]:
@@ -57,7 +60,17 @@ class AlertRules:
             raise NotFound(f"there is no alert rule {rule_id}")
         return _rule(document)
 
-    async def save(self, rule: Rule) -> None:
+    async def add(self, rule: Rule, *, once: Once | None = None) -> None:
+        """Keep a new rule; Conflict where `once` was answered meanwhile."""
+
+        async def work(session: Session) -> None:
+            if once is not None:
+                await self._repetitions.note(once, rule.id, session)
+            await self.save(rule, session)
+
+        await in_transaction(self._database, work)
+
+    async def save(self, rule: Rule, session: Session | None = None) -> None:
         """Keep a rule, new or changed; it tells of nothing that was before."""
         now = milliseconds(datetime.now(UTC))
         await self._rules.update_one(
@@ -67,6 +80,7 @@ class AlertRules:
                 "$setOnInsert": {"created_at": now},
             },
             upsert=True,
+            session=session,
         )
 
     async def about_absence(self) -> list[tuple[Rule, datetime]]:

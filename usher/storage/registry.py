@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,26 +84,33 @@ class Registry:
 
         return await in_transaction(self._database, work)
 
-    async def add_face(self, face: Face, *, once: Once | None = None) -> None:
-        """Enrol a reference.
+    async def add_face(self, face: Face) -> None:
+        """Enrol a reference. Raises as `add_faces`."""
+        await self.add_faces([face])
+
+    async def add_faces(self, faces: Sequence[Face], *, once: Once | None = None) -> None:
+        """Enrol references of one person: all of them or none.
 
         Raises
         ------
         NotFound
-            If its person does not exist.
+            If their person does not exist.
         Conflict
-            If the person has as many references as there may be, or `once` was answered meanwhile.
+            If the person would have more references than there may be, or `once` was answered
+            meanwhile.
         """
-        theirs = {"person_id": face.person_id}
+        person_id = faces[0].person_id
+        theirs = {"person_id": person_id}
 
         async def work(session: Session) -> None:
             if once is not None:
-                await self._repetitions.note(once, face.id, session)
-            await raise_version(self._database, session, persons=[face.person_id])
-            await self._people.get(face.person_id, session=session)
-            if await self._faces.count_documents(theirs, session=session) >= MAX_REFERENCES:
+                await self._repetitions.note(once, " ".join(face.id for face in faces), session)
+            await raise_version(self._database, session, persons=[person_id])
+            await self._people.get(person_id, session=session)
+            room = MAX_REFERENCES - await self._faces.count_documents(theirs, session=session)
+            if room < len(faces):
                 raise Conflict(f"{MAX_REFERENCES} references are enough: remove one first")
-            await self._faces.insert_one(to_document(face), session=session)
+            await self._faces.insert_many([to_document(face) for face in faces], session=session)
 
         await in_transaction(self._database, work)
 

@@ -38,7 +38,7 @@ class Repetitions:
         self._repetitions = database["repetitions"]
 
     async def made_by(self, once: Once) -> str | None:
-        """What the first request made, by its id; None where this is the first one.
+        """What the first request made, as it was noted; None where this is the first one.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class Repetitions:
         return str(document["made"])
 
     async def note(self, once: Once, made: str, session: Session) -> None:
-        """Note what a request makes, in the transaction that makes it.
+        """Note what a request makes, by id, in the transaction that makes it.
 
         Raises
         ------

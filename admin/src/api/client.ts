@@ -57,9 +57,13 @@ type Parameters = Record<string, string | boolean | undefined>;
 /** Goes with every changing request; the API hands it out with the session. */
 let csrfToken = "";
 
-async function send<Answer>(method: Method, path: string, body?: object): Promise<Answer> {
+async function send<Answer>(
+  method: Method,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const isForm = body instanceof FormData;
-  const headers: Record<string, string> = {};
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken;
   if (body && !isForm) headers["Content-Type"] = "application/json";
 
@@ -72,6 +76,35 @@ async function send<Answer>(method: Method, path: string, body?: object): Promis
     }));
   if (!response.ok) throw await failure(response);
   return response.status === 204 ? (undefined as Answer) : response.json();
+}
+
+/** By what they send, the keys of requests of which it is not known what came of them. */
+const openKeys = new Map<string, string>();
+
+/** Creates something once, also where it is sent again because the answer was lost. */
+async function create<Answer>(path: string, body: object, file?: File): Promise<Answer> {
+  const content = path + JSON.stringify(file ? [file.name, file.size, file.lastModified] : body);
+  const key = openKeys.get(content) ?? newKey();
+  openKeys.set(content, key);
+  try {
+    const made = await send<Answer>("POST", path, body, { "Idempotency-Key": key });
+    openKeys.delete(content);
+    return made;
+  } catch (error) {
+    if (error instanceof ApiError && isFinal(error.status)) openKeys.delete(content);
+    throw error;
+  }
+}
+
+/** Whether such an answer says that nothing was made, and that nothing is being made. */
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 409;
+}
+
+/** As `crypto.randomUUID`, which browsers have over HTTPS alone. */
+function newKey(): string {
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(16)));
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The good answer to what `ahead.js` asked for, for whoever asks first. */
@@ -152,7 +185,7 @@ export const detectionImage = (id: string, size?: PictureSize) =>
 export const listPersons = (filter: PersonFilter, cursor?: string) =>
   get<T.Page<T.Person>>("/persons", { ...filter, cursor });
 export const getPerson = (id: string) => get<T.Person>(`/persons/${segment(id)}`);
-export const createPerson = (person: T.PersonCreate) => send<T.Person>("POST", "/persons", person);
+export const createPerson = (person: T.PersonCreate) => create<T.Person>("/persons", person);
 export const updatePerson = (id: string, update: T.PersonUpdate) =>
   send<T.Person>("PATCH", `/persons/${segment(id)}`, update);
 /** Takes "ignored" back: known by their name, or a stranger again. */
@@ -169,19 +202,19 @@ export const mergePersons = (stays: string, go: string[]) =>
 export const splitPerson = (id: string, split: T.Split) =>
   send<void>("POST", `/persons/${segment(id)}/split`, split);
 
-export const listFaces = (personId: string, cursor?: string) =>
-  get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`, { cursor });
+export const listFaces = (personId: string) =>
+  get<T.Page<T.Face>>(`/persons/${segment(personId)}/faces`);
 export function addFace(personId: string, photograph: File): Promise<T.Face> {
   const form = new FormData();
   form.append("image", photograph);
-  return send("POST", `/persons/${segment(personId)}/faces`, form);
+  return create(`/persons/${segment(personId)}/faces`, form, photograph);
 }
 /** The photographs that a video of a person gave. */
 export async function addVideo(personId: string, video: File): Promise<T.Face[]> {
   const form = new FormData();
   form.append("video", video);
   const path = `/persons/${segment(personId)}/videos`;
-  return (await send<T.Page<T.Face>>("POST", path, form)).items;
+  return (await create<T.Page<T.Face>>(path, form, video)).items;
 }
 export const removeFace = (personId: string, faceId: string) =>
   send<void>("DELETE", `/persons/${segment(personId)}/faces/${segment(faceId)}`);
@@ -243,8 +276,7 @@ export const retryAlert = (id: string) => send<T.Alert>("POST", `/alerts/${segme
 export const answerAlert = (id: string, answer: string) =>
   send<T.Alert>("POST", `/alerts/${segment(id)}/answer`, { answer });
 export const listAlertRules = () => get<T.Page<T.AlertRule>>("/alert-rules");
-export const createAlertRule = (rule: T.AlertRuleBody) =>
-  send<T.AlertRule>("POST", "/alert-rules", rule);
+export const createAlertRule = (rule: T.AlertRuleBody) => create<T.AlertRule>("/alert-rules", rule);
 export const replaceAlertRule = (id: string, rule: T.AlertRuleBody) =>
   send<T.AlertRule>("PUT", `/alert-rules/${segment(id)}`, rule);
 export const removeAlertRule = (id: string) => send<void>("DELETE", `/alert-rules/${segment(id)}`);
@@ -252,7 +284,7 @@ export const removeAlertRule = (id: string) => send<void>("DELETE", `/alert-rule
 export const previewAlertRule = (rule: T.AlertRuleBody) =>
   send<T.RulePreview>("POST", "/alert-rules/preview", rule);
 
-export const listCameras = (cursor?: string) => get<T.Page<T.Camera>>("/cameras", { cursor });
+export const listCameras = () => get<T.Page<T.Camera>>("/cameras");
 export const updateCamera = (id: string, update: T.CameraUpdate) =>
   send<T.Camera>("PATCH", `/cameras/${segment(id)}`, update);
 export const removeCamera = (id: string) => send<void>("DELETE", `/cameras/${segment(id)}`);
@@ -260,7 +292,7 @@ export const removeCamera = (id: string) => send<void>("DELETE", `/cameras/${seg
 export const cameraFrame = ({ id, frame_at: at }: T.Camera) =>
   `${API}/cameras/${segment(id)}/frame?at=${encodeURIComponent(at ?? "")}`;
 
-export const listDevices = (cursor?: string) => get<T.Page<T.Device>>("/devices", { cursor });
+export const listDevices = () => get<T.Page<T.Device>>("/devices");
 export const createDevice = (device: T.DeviceCreate) =>
   send<T.DeviceCreated>("POST", "/devices", device);
 export const removeDevice = (id: string) => send<void>("DELETE", `/devices/${segment(id)}`);
@@ -286,7 +318,7 @@ export const getSystem = () => get<T.System>("/system");
 
 // ---- Users, tokens, audit ----
 
-export const listUsers = (cursor?: string) => get<T.Page<T.User>>("/users", { cursor });
+export const listUsers = () => get<T.Page<T.User>>("/users");
 export const createUser = (user: T.UserCreate) => send<T.UserCreated>("POST", "/users", user);
 export const updateUser = (id: string, update: T.UserUpdate) =>
   send<T.User>("PATCH", `/users/${segment(id)}`, update);
@@ -295,7 +327,7 @@ export const resetPassword = (id: string) =>
   send<T.UserCreated>("POST", `/users/${segment(id)}/password`);
 export const removeUser = (id: string) => send<void>("DELETE", `/users/${segment(id)}`);
 
-export const listTokens = (cursor?: string) => get<T.Page<T.Token>>("/tokens", { cursor });
+export const listTokens = () => get<T.Page<T.Token>>("/tokens");
 export const createToken = (token: T.TokenCreate) => send<T.TokenCreated>("POST", "/tokens", token);
 export const removeToken = (id: string) => send<void>("DELETE", `/tokens/${segment(id)}`);
 

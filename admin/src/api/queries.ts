@@ -26,9 +26,12 @@ import type {
   PersonKind,
   Role,
   SearchResults,
+  Visit,
 } from "./types";
 
 export const SESSION = ["session"];
+
+const CAMERAS = { queryKey: ["cameras"], queryFn: client.listCameras };
 
 /** Marks a mutation whose page shows the error itself, where others raise a notification. */
 export const SHOWS_ERROR = { showsError: true };
@@ -120,7 +123,24 @@ export function useSession() {
   });
 }
 
-function pagesOf<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Promise<Page<Item>>) {
+/** A list that comes whole. */
+function useList<Item>(
+  queryKey: unknown[],
+  queryFn: () => Promise<Page<Item>>,
+  refetchInterval: number | false = false,
+) {
+  return useQuery({
+    queryKey,
+    queryFn,
+    refetchInterval,
+    select: (page) => page.items,
+    placeholderData: keepPreviousData,
+  });
+}
+
+type FetchPage<Item> = (cursor?: string) => Promise<Page<Item>>;
+
+function pagesOf<Item>(queryKey: unknown[], fetchPage: FetchPage<Item>) {
   return infiniteQueryOptions({
     queryKey,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
@@ -129,13 +149,10 @@ function pagesOf<Item>(queryKey: unknown[], fetchPage: (cursor?: string) => Prom
   });
 }
 
-function usePages<Item>(
-  pages: ReturnType<typeof pagesOf<Item>>,
-  refetchInterval: number | false = false,
-) {
+/** A list that comes a page at a time. */
+function usePages<Item>(queryKey: unknown[], fetchPage: FetchPage<Item>) {
   return useInfiniteQuery({
-    ...pages,
-    refetchInterval,
+    ...pagesOf(queryKey, fetchPage),
     select: (data) => data.pages.flatMap((page) => page.items),
     placeholderData: keepPreviousData,
   });
@@ -149,23 +166,29 @@ export type Continuable = {
   fetchNextPage: () => Promise<unknown>;
 };
 
-const detections = (filter: client.DetectionFilter) =>
-  pagesOf(["detections", filter], (cursor) => client.listDetections(filter, cursor));
-export const useDetections = (filter: client.DetectionFilter) => usePages(detections(filter));
+type Pages<Item> = [queryKey: unknown[], fetchPage: FetchPage<Item>];
+
+const detections = (filter: client.DetectionFilter): Pages<Detection> => [
+  ["detections", filter],
+  (cursor) => client.listDetections(filter, cursor),
+];
+export const useDetections = (filter: client.DetectionFilter) => usePages(...detections(filter));
 
 /**
  * Has the list that a page begins with in the cache, if anybody is signed in, so that the page is
  * drawn once. `ahead.js` has asked for it already.
  */
 export async function prefetchFirstList(queryClient: QueryClient, { pathname, search }: Location) {
+  const prefetch = <Item>(...pages: Pages<Item>) =>
+    queryClient.prefetchInfiniteQuery(pagesOf(...pages));
   const lists: Record<string, () => Promise<void>> = {
-    "/": () => queryClient.prefetchInfiniteQuery(visitsOfDay(isoDay(new Date()), "unknown")),
-    "/detections": () => queryClient.prefetchInfiniteQuery(detections({})),
-    "/people": () => queryClient.prefetchInfiniteQuery(persons({ kind: "known", q: "" })),
+    "/": () => prefetch(...visitsOfDay(isoDay(new Date()), "unknown")),
+    "/detections": () => prefetch(...detections({})),
+    "/people": () => prefetch(...persons({ kind: "known", q: "" })),
   };
-  const prefetch = lists[pathname];
-  if (!prefetch || search || !queryClient.getQueryData(SESSION)) return;
-  await Promise.all([prefetch(), queryClient.prefetchInfiniteQuery(cameras())]);
+  const list = lists[pathname];
+  if (!list || search || !queryClient.getQueryData(SESSION)) return;
+  await Promise.all([list(), queryClient.prefetchQuery(CAMERAS)]);
 }
 
 /** The detections that wait for an answer, and a function that takes answered ones out at once. */
@@ -202,9 +225,11 @@ function useSettle<Item extends { id: string }>(queryKey: unknown[]) {
 export const useDetection = (id: string) =>
   useQuery({ queryKey: ["detection", id], queryFn: () => client.getDetection(id) });
 
-const persons = (filter: client.PersonFilter) =>
-  pagesOf(["persons", filter], (cursor) => client.listPersons(filter, cursor));
-export const usePersons = (filter: client.PersonFilter) => usePages(persons(filter));
+const persons = (filter: client.PersonFilter): Pages<Person> => [
+  ["persons", filter],
+  (cursor) => client.listPersons(filter, cursor),
+];
+export const usePersons = (filter: client.PersonFilter) => usePages(...persons(filter));
 
 export const usePerson = (id: string | undefined) =>
   useQuery({
@@ -214,18 +239,19 @@ export const usePerson = (id: string | undefined) =>
   });
 
 export const useFaces = (personId: string) =>
-  usePages(pagesOf(["faces", personId], (cursor) => client.listFaces(personId, cursor)));
+  useList(["faces", personId], () => client.listFaces(personId));
 
 export const useVisits = (personId: string) =>
-  usePages(pagesOf(["visits", personId], (cursor) => client.listVisits(personId, cursor)));
+  usePages(["visits", personId], (cursor) => client.listVisits(personId, cursor));
 
-const visitsOfDay = (day: string, kind: PersonKind) => {
+const visitsOfDay = (day: string, kind: PersonKind): Pages<Visit> => {
   const start = startOfDay(day);
   const filter = { kind, from: start.toISOString(), to: midnight(start, 1).toISOString() };
-  return pagesOf(["visits", filter], (cursor) => client.listVisitsOf(filter, cursor));
+  return [["visits", filter], (cursor) => client.listVisitsOf(filter, cursor)];
 };
 /** The visits of a day of everybody of a kind. */
-export const useVisitsOfDay = (day: string, kind: PersonKind) => usePages(visitsOfDay(day, kind));
+export const useVisitsOfDay = (day: string, kind: PersonKind) =>
+  usePages(...visitsOfDay(day, kind));
 
 /** Continues a list by itself, to its end or until it has so many items. */
 export function useContinued(list: ReturnType<typeof usePages>, most: number): void {
@@ -239,7 +265,7 @@ export function useContinued(list: ReturnType<typeof usePages>, most: number): v
 }
 
 /** The classes that there are, to choose from. */
-export const useClasses = () => useQuery({ queryKey: ["classes"], queryFn: client.listClasses });
+export const useClasses = () => useList(["classes"], client.listClasses);
 
 /** A photograph that is searched for, told from others by its number. */
 export type Probe = { number: number; photograph: File };
@@ -286,9 +312,7 @@ export const useAttendance = (filter: client.AttendanceFilter) =>
   });
 
 export const useIdentityChanges = (personId?: string) =>
-  usePages(
-    pagesOf(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor)),
-  );
+  usePages(["identity", "changes", personId], (cursor) => client.listChanges(personId, cursor));
 
 export const useIdentityStats = () =>
   useQuery({
@@ -298,9 +322,9 @@ export const useIdentityStats = () =>
   });
 
 export const useAlerts = (filter: client.AlertFilter) =>
-  usePages(pagesOf(["alerts", filter], (cursor) => client.listAlerts(filter, cursor)));
+  usePages(["alerts", filter], (cursor) => client.listAlerts(filter, cursor));
 
-export const useAlertRules = () => usePages(pagesOf(["alert-rules"], client.listAlertRules));
+export const useAlertRules = () => useList(["alert-rules"], client.listAlertRules);
 
 /** What a rule would have said of the last 24 hours; null: it is not complete. */
 export const useRulePreview = (rule: AlertRuleBody | null) =>
@@ -314,8 +338,7 @@ export const useRulePreview = (rule: AlertRuleBody | null) =>
 
 /** The cameras; with an interval read again while the page is visible: they go offline silently. */
 export const useCameras = (refetchInterval: number | false = false) =>
-  usePages(cameras(), refetchInterval);
-const cameras = () => pagesOf(["cameras"], client.listCameras);
+  useList(CAMERAS.queryKey, CAMERAS.queryFn, refetchInterval);
 
 /** What became of a pairing code; asked for until a device has used it or it has expired. */
 export const usePairingCode = (code: PairingCode) =>
@@ -339,14 +362,14 @@ export function useHasAllCameras(): boolean {
   return useSession().data?.user.cameras?.length === 0;
 }
 
-export const useDevices = () => usePages(pagesOf(["devices"], client.listDevices));
+export const useDevices = () => useList(["devices"], client.listDevices);
 
-export const useUsers = () => usePages(pagesOf(["users"], client.listUsers));
+export const useUsers = () => useList(["users"], client.listUsers);
 
-export const useTokens = () => usePages(pagesOf(["tokens"], client.listTokens));
+export const useTokens = () => useList(["tokens"], client.listTokens);
 
 export const useAudit = (filter: client.AuditFilter) =>
-  usePages(pagesOf(["audit", filter], (cursor) => client.listAudit(filter, cursor)));
+  usePages(["audit", filter], (cursor) => client.listAudit(filter, cursor));
 
 const SETTINGS_EVERY_MS = 2_000;
 

@@ -1,5 +1,6 @@
 // The API's bodies, field by field as in `usher/wire.py`. Fields with a default there may be
-// missing here, as in the types that `npm run types` generates from the API's description.
+// missing here, as in the types that are generated from the API's description: `make lint` compares
+// them in `admin/contract`.
 
 export type Role = "admin" | "manager" | "viewer" | "device" | "notifier";
 export type PersonKind = "known" | "unknown" | "ignored";
@@ -156,7 +157,7 @@ export type Quality = {
   acceptable: boolean;
   size_px: number;
   sharpness: number;
-  probability: number | null;
+  probability?: number | null;
   reasons: string[];
 };
 export type Detection = {
@@ -196,6 +197,7 @@ export type PersonUpdate = {
   valid_from?: string | null;
   valid_until?: string | null;
   managers?: string[] | null;
+  snoozed_until?: string | null;
 };
 export type Person = PersonBrief & {
   notes: string;
@@ -210,6 +212,8 @@ export type Person = PersonBrief & {
   valid_until?: string | null;
   valid_now?: boolean;
   managers?: string[];
+  /** Nobody is told of their visits before. */
+  snoozed_until?: string | null;
 };
 export type Visit = {
   id: string;
@@ -276,6 +280,8 @@ export type Alert = {
   sent_at?: string | null;
   attempts?: number;
   reason?: string | null;
+  /** The rules that it came of. */
+  rules?: string[];
   deliveries?: Delivery[];
   answered_at?: string | null;
   answered_by?: string | null;
@@ -358,7 +364,7 @@ export type System = {
 
 export type Stats = {
   detections: number;
-  by_status: Partial<Record<DetectionStatus, number>>;
+  by_status: Record<string, number>;
   persons: number;
   new_persons: number;
   alerts_sent: number;

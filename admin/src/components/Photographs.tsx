@@ -27,7 +27,6 @@ import { DropZone } from "./DropZone";
 import { FaceChoice } from "./FaceChoice";
 import { Failure } from "./Failure";
 import { ForManagers } from "./ForRoles";
-import { LoadMore } from "./LoadMore";
 import styles from "./Photographs.module.css";
 
 /** A person's references: what new faces are compared with, and which do not seem to be theirs. */
@@ -86,7 +85,6 @@ export function Photographs({ person }: { person: Person }) {
           </li>
         ))}
       </CardGrid>
-      <LoadMore list={faces} />
       <Confirmation
         opened={removing !== undefined}
         title="Remove this photograph?"

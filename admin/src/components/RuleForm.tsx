@@ -139,7 +139,7 @@ export function RuleForm({ rule, onDone }: { rule: AlertRule | undefined; onDone
 type Part = { draft: AlertRuleBody; set: (part: Partial<AlertRuleBody>) => void };
 
 function About({ draft, set }: Part) {
-  const classes = useClasses().data?.items ?? [];
+  const classes = useClasses().data ?? [];
   const absent = isAboutAbsence(draft);
   return (
     <>

@@ -146,7 +146,7 @@ function Controls({
         aria-label="Class"
         value={parameters.get("class") ?? ""}
         onChange={(event) => choose("class", event.currentTarget.value)}
-        data={[{ value: "", label: "Everybody known" }, ...(classes.data?.items ?? [])]}
+        data={[{ value: "", label: "Everybody known" }, ...(classes.data ?? [])]}
       />
       <CameraFilter
         className={styles.choice}

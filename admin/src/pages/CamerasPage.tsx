@@ -11,7 +11,6 @@ import { CameraForm } from "../components/CameraForm";
 import { ConnectCamera } from "../components/ConnectCamera";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
-import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { RegionsEditor } from "../components/RegionsEditor";
 import styles from "./CamerasPage.module.css";
@@ -75,7 +74,6 @@ function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
           </li>
         ))}
       </ul>
-      <LoadMore list={cameras} />
       <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
         {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
       </Modal>

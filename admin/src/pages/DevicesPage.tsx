@@ -23,7 +23,6 @@ import { Copyable } from "../components/Copyable";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { ForAdmins } from "../components/ForRoles";
-import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
 import styles from "./DevicesPage.module.css";
@@ -111,7 +110,6 @@ function Devices() {
           </li>
         ))}
       </ul>
-      <LoadMore list={devices} />
       <Confirmation
         opened={removing !== undefined}
         title={`Revoke the key of ${removing?.name}?`}

@@ -56,7 +56,7 @@ export function PeoplePage() {
   const [adding, { open, close }] = useDisclosure(parameters.has("add"));
   const kind = KINDS.find((entry) => entry.kind === parameters.get("kind"))?.kind ?? "known";
   const label = parameters.get("class") ?? "";
-  const classes = useClasses().data?.items ?? [];
+  const classes = useClasses().data ?? [];
   const [text, setText] = useState(parameters.get("q") ?? "");
   const [q] = useDebouncedValue(text.trim(), 200);
 

@@ -41,7 +41,7 @@ import { Photographs } from "../components/Photographs";
 import { Portrait } from "../components/Portrait";
 import { TimeAgo } from "../components/TimeAgo";
 import { useIdentityChange } from "../components/Undo";
-import { count, isoDay, listed, midnight, shortDate, startOfDay } from "../format";
+import { clockTime, count, isoDay, listed, midnight, shortDate, startOfDay } from "../format";
 import { personName } from "../outcome";
 import styles from "./PersonPage.module.css";
 
@@ -141,8 +141,35 @@ function Summary({ person }: { person: Person }) {
           Managers: {listed(person.managers)}
         </Text>
       )}
+      <Snooze person={person} />
       {person.notes && <Text className={styles.notes}>{person.notes}</Text>}
     </>
+  );
+}
+
+/** Until when nobody is told of them, with a button that ends it. */
+function Snooze({ person: { id, snoozed_until: until } }: { person: Person }) {
+  const change = useChange();
+  if (!until || Date.parse(until) <= Date.now()) return null;
+
+  function end() {
+    change.run(
+      () => updatePerson(id, { snoozed_until: null }),
+      () => notifications.show({ message: "Not snoozed any more: alerts come again." }),
+    );
+  }
+
+  return (
+    <Group gap="xs" fz="sm" c="dimmed">
+      <span>
+        Snoozed until {shortDate(until)}, {clockTime(until)}
+      </span>
+      <ForManagers>
+        <Button size="compact-xs" variant="default" loading={change.isPending} onClick={end}>
+          End it
+        </Button>
+      </ForManagers>
+    </Group>
   );
 }
 
@@ -278,7 +305,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
             name="class"
             label="Class"
             description="Such as staff, visitor or barred: to filter by."
-            data={classes.data?.items ?? []}
+            data={classes.data ?? []}
             defaultValue={person.class ?? ""}
             maxLength={40}
           />

@@ -5,7 +5,6 @@ import { useCameraName, useMay, useSession, useUsers } from "../api/queries";
 import type { User, UserCreated } from "../api/types";
 import { Copyable } from "../components/Copyable";
 import { Failure } from "../components/Failure";
-import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
 import { Rows, RowText } from "../components/Rows";
 import { Tokens } from "../components/Tokens";
@@ -74,14 +73,11 @@ function Users({ onEdit }: { onEdit: (user: User) => void }) {
   if (users.isPending) return <Skeleton height={120} role="progressbar" aria-label="Loading" />;
   if (!users.data) return <Failure error={users.error} retry={users.refetch} />;
   return (
-    <>
-      <Rows label="Users">
-        {users.data.map((user) => (
-          <UserRow key={user.id} user={user} onEdit={() => onEdit(user)} />
-        ))}
-      </Rows>
-      <LoadMore list={users} />
-    </>
+    <Rows label="Users">
+      {users.data.map((user) => (
+        <UserRow key={user.id} user={user} onEdit={() => onEdit(user)} />
+      ))}
+    </Rows>
   );
 }
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from services.api.absences import missing_between
-from services.api.dependencies import ADMINS, MANAGERS, Api, Principal
+from services.api.dependencies import ADMINS, MANAGERS, Api, OptionalKey, Principal
+from services.api.repeats import once_of
 from services.api.state import State
 from services.api.views import rule_view
 from usher import wire
@@ -37,14 +38,28 @@ async def rules(state: Api) -> wire.Page[wire.AlertRule]:
     return wire.Page(items=[rule_view(rule) for rule in await AlertRules(state.database).all()])
 
 
-@router.post("", status_code=201)
-async def create(body: wire.AlertRuleBody, principal: Admin, state: Api) -> wire.AlertRule:
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": wire.AlertRule, "description": "Added before, by the same request."}},
+)
+async def create(
+    body: wire.AlertRuleBody,
+    response: Response,
+    principal: Admin,
+    state: Api,
+    key: OptionalKey = None,
+) -> wire.AlertRule:
     """Add a rule. A visit is one alert, however many rules tell of it."""
     found = AlertRules(state.database)
+    once = once_of(principal, "alert_rule.create", key, body.model_dump_json().encode())
+    if once and (made := await state.repetitions.made_by(once)):
+        response.status_code = 200
+        return rule_view(await found.get(made))
     if len(await found.all()) >= _MOST_RULES:
         raise Conflict(f"there are {_MOST_RULES} rules already: remove one first")
     rule = _rule(new_id(), body)
-    await found.save(rule)
+    await found.add(rule, once=once)
     await state.audit.add(principal.id, "alert_rule.create", rule.id, now=utc_now())
     return rule_view(rule)
 

@@ -16,10 +16,11 @@ from services.api.picture_links import PictureLinks
 from services.api.routes.detections import picture
 from services.api.scoping import check_camera
 from services.api.state import State
+from services.api.throttle import address_of, count_attempt
 from services.api.views import alert_views, delivery_view
 from usher import wire
 from usher.domain.alerting import qualified
-from usher.domain.errors import PermissionDenied
+from usher.domain.errors import NotFound, PermissionDenied
 from usher.domain.records import Alert, AlertStatus, Role
 from usher.storage.alert_rules import AlertRules
 from usher.storage.alerts import Batch
@@ -29,6 +30,7 @@ from usher.wire import utc_now
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 _LOOK_EVERY_S = 1.0
+_MAX_WRONG_KEYS = 10
 
 Answerer = Annotated[Principal, Depends(MANAGERS)]
 
@@ -90,9 +92,17 @@ async def linked_picture(
     request: Request,
     state: Api,
 ) -> Response:
-    """A face that a message has a link to, JPEG. The link opens without signing in, for a day."""
+    """A face that a message has a link to, JPEG. The link opens without signing in, for a day.
+
+    Ten wrong keys in fifteen minutes of an address make it wait.
+    """
     links = await PictureLinks.of(state.database)
-    links.check(detection_id, until, key, utc_now())
+    limits = [([f"picture-{address_of(request)}"], _MAX_WRONG_KEYS)]
+    attempt = await count_attempt(state.sign_in_failures, limits)
+    links.check(detection_id, until, key)
+    await state.sign_in_failures.forget(attempt)
+    if utc_now().timestamp() >= until:
+        raise NotFound("this link has ended: the picture is in the panel")
     return await picture(await state.detections.crop_of(detection_id), request, state)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.datastructures import UploadFile
 
 from services.api.dependencies import (
     FILM,
@@ -19,7 +20,6 @@ from services.api.dependencies import (
     Limit,
     Manager,
     OptionalKey,
-    Principal,
     Reader,
 )
 from services.api.exports import chunks, export_person
@@ -27,6 +27,7 @@ from services.api.films import frames_of
 from services.api.forms import PHOTO, VIDEO
 from services.api.limits import PHOTO_MAX_BYTES, VIDEO_MAX_BYTES
 from services.api.pictures import delete_unheld
+from services.api.repeats import once_of
 from services.api.routes.detections import picture
 from services.api.scoping import check_everything, check_own, check_seen
 from services.api.state import State
@@ -50,6 +51,7 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 
 _CROP_MARGIN = 0.5
 _BINARY = {"type": "string", "format": "binary"}
+_CHUNK_BYTES = 2**20
 _MAY_BE_TAKEN = frozenset({"class_name", "valid_from", "valid_until", "snoozed_until"})
 """What null takes away from a person."""
 _TEXT = r"^[^\x00]*$"
@@ -89,7 +91,7 @@ async def create(
     key: OptionalKey = None,
 ) -> wire.Person:
     """Add somebody known, to whom photographs can then be added."""
-    once = _once(principal, "person.create", key, body.model_dump_json().encode())
+    once = once_of(principal, "person.create", key, body.model_dump_json().encode())
     if once and (made := await state.repetitions.made_by(once)):
         response.status_code = 200
         return await one(made, principal, state)
@@ -223,36 +225,49 @@ async def enrol(
     await state.people.get(person_id)
     await check_seen(state, [person_id], principal)
     form = await read_upload(request, max_bytes=PHOTO_MAX_BYTES)
-    once = _once(principal, f"face.enrol:{person_id}", key, form.image)
+    once = once_of(principal, f"face.enrol:{person_id}", key, form.image)
     if once and (made := await state.repetitions.made_by(once)):
         response.status_code = 200
         return face_view(await state.people.face(person_id, made))
     portrait = await asyncio.to_thread(_portrait, form.image, state)
-    face = await _add(person_id, portrait, state, once=once)
+    (face,) = await _add(person_id, [portrait], state, once=once)
     await state.audit.add(principal.id, "face.enrol", person_id, now=utc_now())
     return face_view(face)
 
 
-@router.post("/{person_id}/videos", status_code=201, dependencies=FILM, openapi_extra=VIDEO)
+@router.post(
+    "/{person_id}/videos",
+    status_code=201,
+    dependencies=FILM,
+    openapi_extra=VIDEO,
+    responses={
+        200: {"model": wire.Page[wire.Face], "description": "Added before, by the same request."}
+    },
+)
 async def enrol_from_video(
-    person_id: str, request: Request, principal: Manager, state: Api
+    person_id: str,
+    request: Request,
+    response: Response,
+    principal: Manager,
+    state: Api,
+    key: OptionalKey = None,
 ) -> wire.Page[wire.Face]:
     """Add photographs from a video of one person, of no more than a minute: the frames that show
-    them best and from different sides. The video is not kept."""
+    them best and from different sides, all or none of them. The video is not kept."""
     await state.people.get(person_id)
     await check_seen(state, [person_id], principal)
     async with read_video(request, max_bytes=VIDEO_MAX_BYTES) as video:
+        content = await asyncio.to_thread(_digest, video) if key else b""
+        once = once_of(principal, f"face.enrol_video:{person_id}", key, content)
+        if once and (made := await state.repetitions.made_by(once)):
+            response.status_code = 200
+            return await _still_there(person_id, made.split(), state)
         frames = await frames_of(video)
     chosen = await asyncio.to_thread(choose_frames, frames, state.pipeline, state.rule)
     portraits = await asyncio.to_thread(lambda: [_of_frame(frame) for frame in chosen])
-    faces: list[Face] = []
-    try:
-        for portrait in portraits:
-            faces.append(await _add(person_id, portrait, state))
-    finally:
-        if faces:
-            action = f"face.enrol:{len(faces)} from a video"
-            await state.audit.add(principal.id, action, person_id, now=utc_now())
+    faces = await _add(person_id, portraits, state, once=once)
+    action = f"face.enrol:{len(faces)} from a video"
+    await state.audit.add(principal.id, action, person_id, now=utc_now())
     return wire.Page(items=[face_view(face) for face in faces])
 
 
@@ -333,17 +348,6 @@ def _answer(person: Person, changes: Mapping[str, Any]) -> str | None:
             return "is snoozed" if changes.get("snoozed_until") else None
 
 
-def _once(principal: Principal, operation: str, key: str | None, content: bytes) -> Once | None:
-    """The request, where its sender has made a key for it.
-
-    The key, which is kept nowhere, is part of the digest: that of a name alone could be guessed.
-    """
-    if key is None:
-        return None
-    digest = hashlib.sha256(key.encode() + content).hexdigest()
-    return Once(principal_id=principal.id, operation=operation, key=key, content_sha256=digest)
-
-
 def _changes(body: wire.PersonUpdate, person: Person) -> dict[str, Any]:
     given = body.model_dump(exclude_unset=True, by_alias=False)
     changes = {
@@ -372,23 +376,44 @@ class _Portrait(NamedTuple):
 
 
 async def _add(
-    person_id: str, portrait: _Portrait, state: State, *, once: Once | None = None
-) -> Face:
-    face = Face(
-        id=new_id(),
-        person_id=person_id,
-        embedding=Embedding(state.pipeline.model_id, portrait.vector),
-        crop=await asyncio.to_thread(state.crops.put, portrait.jpeg),
-        box=portrait.box,
-        origin="enrolment",
-        created_at=milliseconds(utc_now()),
-    )
+    person_id: str, portraits: Sequence[_Portrait], state: State, *, once: Once | None = None
+) -> list[Face]:
+    """Enrol all of them, or none."""
+    faces = [
+        Face(
+            id=new_id(),
+            person_id=person_id,
+            embedding=Embedding(state.pipeline.model_id, portrait.vector),
+            crop=await asyncio.to_thread(state.crops.put, portrait.jpeg),
+            box=portrait.box,
+            origin="enrolment",
+            created_at=milliseconds(utc_now()),
+        )
+        for portrait in portraits
+    ]
     try:
-        await state.registry.add_face(face, once=once)
+        await state.registry.add_faces(faces, once=once)
     except (Conflict, NotFound):
-        await asyncio.to_thread(state.crops.delete, face.crop)
+        for face in faces:
+            await asyncio.to_thread(state.crops.delete, face.crop)
         raise
-    return face
+    return faces
+
+
+async def _still_there(
+    person_id: str, face_ids: Sequence[str], state: State
+) -> wire.Page[wire.Face]:
+    """Those of the faces that nobody has removed since."""
+    found = {face.id: face for face in await state.people.faces_of(person_id)}
+    return wire.Page(items=[face_view(found[id_]) for id_ in face_ids if id_ in found])
+
+
+def _digest(video: UploadFile) -> bytes:
+    digest = hashlib.sha256()
+    while chunk := video.file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    video.file.seek(0)
+    return digest.digest()
 
 
 def _portrait(data: bytes, state: State) -> _Portrait:

@@ -6,10 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from .conftest import Served
-from .processes import Place, command
+from .processes import Place, command, wait_until_ready
 
 
 def test_api_prints_the_first_login_once_and_logs_neither_password_nor_keys(
@@ -52,3 +53,31 @@ def test_api_ends_without_a_traceback_when_it_is_stopped_while_starting(
         process.terminate()
         process.wait(30)
     assert "Traceback" not in place.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("believed", "status"),
+    [
+        ("127.0.0.1", 401),  # each guesser has an address of their own
+        ("10.0.0.1", 429),  # all come from the proxy
+    ],
+)
+def test_guessers_are_told_apart_when_their_proxy_is_believed(
+    mongodb_uri: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    believed: str,
+    status: int,
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", believed)
+    place = Place.new(mongodb_uri, tmp_path)
+
+    def guess(address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        body = {"code": "wrong"}
+        return httpx2.post(f"{place.url}/api/v1/pair", json=body, headers=headers).status_code
+
+    with command(place) as process:
+        wait_until_ready(place, process)
+        assert [guess("203.0.113.1") for _ in range(11)] == [401] * 10 + [429]
+        assert guess("203.0.113.2") == status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from services.api.app import create_app
 from services.api.contract import PROBLEM_TYPE, describe, operations
 from services.api.examples import EXAMPLES
+from services.api.openapi_command import openapi
 from usher import wire
 from usher.settings import Settings
 from usher.wire import API_PREFIX
@@ -19,6 +21,17 @@ from usher.wire import API_PREFIX
 from .conftest import Api
 
 OPEN = {("post", "/session"), ("post", "/pair"), ("get", "/alerts/pictures/{detection_id}")}
+
+WHOLE = {
+    "/alert-rules",
+    "/cameras",
+    "/devices",
+    "/persons/classes",
+    "/persons/{person_id}/faces",
+    "/tokens",
+    "/users",
+}
+"""The lists that the document's text says come whole."""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +46,13 @@ async def test_document_is_what_the_api_serves(api: Api, document: dict[str, Any
     served = (await api.viewer.get("/openapi.json")).json()
     assert served["paths"].keys() == document["paths"].keys()
     assert served["components"]["securitySchemes"].keys() == {"session", "key"}
+
+
+async def test_document_is_printed_as_the_api_serves_it(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    openapi()
+    assert json.loads(capsys.readouterr().out) == (await api.viewer.get("/openapi.json")).json()
 
 
 def test_every_operation_has_a_name_that_a_client_can_use(document: dict[str, Any]) -> None:
@@ -67,6 +87,17 @@ def test_every_error_is_described_as_problem_details(document: dict[str, Any]) -
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
             assert wire.Problem.model_validate(content["example"]).status == int(status)
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_list_that_is_not_whole_takes_a_cursor(document: dict[str, Any]) -> None:
+    whole = {
+        path.removeprefix(API_PREFIX)
+        for path, method, operation in operations(document)
+        if method == "get"
+        and "/Page_" in str(operation["responses"]["200"])
+        and "cursor" not in {one["name"] for one in operation.get("parameters", ())}
+    }
+    assert whole == WHOLE
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -33,6 +33,11 @@ _FOR_MACHINES = {
     "/alerts/deliveries/claim": "notifier_key",
     "/alerts/deliveries/settle": "notifier_key",
 }
+_HARMLESS = {
+    "/alerts/deliveries/claim": {"wait_s": 0},  # where nothing is due, it waits so long
+    "/settings": {"identity_budget": None},  # with another one, the API ends and is started again
+}
+"""By path, what a body is not left to say."""
 _ENDS_SESSION = {"/session", "/session/password"}
 _ASKS_FOR_SECRETS = {*_ENDS_SESSION, "/pair"}
 """Here a refusal says that a made-up password or code is wrong."""
@@ -123,8 +128,8 @@ def test_answer_keeps_to_the_document(case, keys: Keys, _: str) -> None:  # type
         case.path_parameters = {
             name: keys.there.get(name, made_up) for name, made_up in case.path_parameters.items()
         }
-    if isinstance(case.body, dict) and case.body.get("wait_s") in range(1, 21):
-        case.body["wait_s"] = 0  # there is nothing to wait for
+        if path in _HARMLESS and isinstance(case.body, dict):
+            case.body = {**case.body, **_HARMLESS[path]}
     response = case.call(base_url=keys.url, headers=keys.headers(path))
     case.validate_response(response, checks=CHECKS)
     assert response.status_code not in (401, 403) or path in _ASKS_FOR_SECRETS, response.text

@@ -8,6 +8,7 @@ import pytest
 from tests.services.api.conftest import Api, check_problem
 from tests.services.api.routes.test_visits import stayed
 from usher.storage.alert_rules import STRANGERS
+from usher.wire import IDEMPOTENCY_HEADER
 
 RULE = {"name": "Night", "to": ["@ann", "mail:bob@example.org"], "cooldown_minutes": 10}
 
@@ -38,6 +39,17 @@ async def test_rule_is_made_changed_and_removed(api: Api) -> None:
     assert (await api.admin.delete(path)).status_code == 204
     check_problem(await api.admin.delete(path), 404, "NotFound")
     check_problem(await api.admin.put(path, json=RULE), 404, "NotFound")
+
+
+async def test_rule_is_made_once_when_a_request_is_repeated(api: Api) -> None:
+    once = {IDEMPOTENCY_HEADER: "made-once"}
+    first, again = [await api.admin.post("/alert-rules", json=RULE, headers=once) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    listed = (await api.manager.get("/alert-rules")).json()["items"]
+    assert [one["id"] for one in listed] == [STRANGERS.id, first.json()["id"]]
+    other = await api.admin.post("/alert-rules", json={**RULE, "name": "Day"}, headers=once)
+    check_problem(other, 422, "IdempotencyConflict")
 
 
 @pytest.mark.parametrize(

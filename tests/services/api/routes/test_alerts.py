@@ -9,10 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from services.api.picture_links import PictureLinks
 from tests.services.api.conftest import NOON, Api, check_problem, upload
+from tests.services.api.routes.test_sessions import from_address
 from usher.domain.identifiers import new_id
 from usher.domain.records import AlertStatus, Delivery, DeliveryKind
 from usher.storage.alerts import MAX_ATTEMPTS
+from usher.wire import API_PREFIX
 
 
 def delivery(to: str = "chat:@ann", **changes: Any) -> Delivery:
@@ -377,6 +380,23 @@ async def test_link_opens_one_picture_without_signing_in_for_a_day(api: Api) -> 
     check_problem(await api.nobody.get(f"http://usher.test{longer}"), 404, "NotFound")
     another = path.replace(detection_id, new_id())
     check_problem(await api.nobody.get(f"http://usher.test{another}"), 404, "NotFound")
+
+
+async def test_address_has_to_wait_when_it_guessed_ten_links(api: Api) -> None:
+    detection_id = await api.detection()
+    links = await PictureLinks.of(api.database)
+    right = links.path(detection_id, datetime.now(UTC)).removeprefix(API_PREFIX)
+    over = links.path(detection_id, NOON - timedelta(days=2)).removeprefix(API_PREFIX)
+    async with from_address(api, "10.0.0.1") as guesser, from_address(api, "10.0.0.2") as other:
+        for _ in range(12):
+            assert (await guesser.get(right)).status_code == 200
+            assert "has ended" in check_problem(await guesser.get(over), 404)
+        for n in range(10):
+            check_problem(await guesser.get(f"{right[:-2]}x{n}"), 404)
+        response = await guesser.get(right)
+        check_problem(response, 429, "TooManyRequests")
+        assert 0 < int(response.headers["retry-after"]) <= 900
+        assert (await other.get(right)).status_code == 200
 
 
 async def test_link_ends_when_the_person_is_deleted(api: Api) -> None:

@@ -13,6 +13,8 @@ from services.api.limits import VIDEO_MAX_BYTES
 from tests.admin.acting import photograph_of
 from tests.filming import film, frames_in
 from tests.services.api.conftest import Api, check_problem
+from usher.storage import registry
+from usher.wire import IDEMPOTENCY_HEADER
 
 MAN = "head-pose-face-detection-male.gif"
 
@@ -31,10 +33,13 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-async def send(api: Api, video: bytes, *, to: str | None = None) -> httpx2.Response:
+async def send(
+    api: Api, video: bytes, *, to: str | None = None, key: str | None = None
+) -> httpx2.Response:
     person = to or await api.person("Ada")
     files = {"video": ("video.mp4", video)}
-    return await api.manager.post(f"/persons/{person}/videos", files=files)
+    headers = {IDEMPOTENCY_HEADER: key} if key else {}
+    return await api.manager.post(f"/persons/{person}/videos", files=files, headers=headers)
 
 
 async def test_video_gives_different_photographs_of_its_person_and_is_not_kept(
@@ -52,6 +57,33 @@ async def test_video_gives_different_photographs_of_its_person_and_is_not_kept(
     assert list(scratch.iterdir()) == []
     (entry, *_) = (await api.admin.get("/audit")).json()["items"]
     assert entry["action"] == f"face.enrol:{len(faces)} from a video"
+
+
+async def test_video_adds_nothing_twice_when_a_request_is_repeated(
+    api: Api, videos: Path, tmp_path: Path
+) -> None:
+    man = await api.person("Man Who Turns")
+    video = film(tmp_path / "man.mp4", frames_in(videos / MAN))
+    first, again = [await send(api, video, to=man, key="made-once") for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    faces = first.json()["items"]
+    assert (await api.counts())["faces"] == len(faces) == len(api.crop_files())
+    other = film(tmp_path / "other.mp4", frames_in(videos / MAN)[:20])
+    check_problem(await send(api, other, to=man, key="made-once"), 422, "IdempotencyConflict")
+
+    await api.manager.delete(f"/persons/{man}/faces/{faces[0]['id']}")
+    assert (await send(api, video, to=man, key="made-once")).json()["items"] == faces[1:]
+
+
+async def test_video_adds_nothing_when_there_is_no_room_for_all(
+    api: Api, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MAX_REFERENCES", 1)
+    answer = await send(api, film(tmp_path / "man.mp4", frames_in(videos / MAN)))
+    assert "remove one" in check_problem(answer, 409, "Conflict")
+    assert (await api.counts())["faces"] == len(api.crop_files()) == 0
 
 
 async def test_video_of_two_people_in_turn_is_refused(
