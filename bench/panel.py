@@ -89,6 +89,7 @@ _PAGES = {
 }
 """By page, what stands for its contents."""
 _FIRST_NAMES = ("Ada", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gita", "Hugo", "Iris", "Lena")
+_CLASSES = ("staff", "staff", "staff", "visitor")
 _LAST_NAMES = ("Adler", "Brandt", "Chen", "Diaz", "Evans", "Garcia", "Haddad", "Ito", "Kaya")
 
 Rng = np.random.Generator
@@ -182,6 +183,7 @@ class Seed:
             kind=PersonKind.KNOWN if known else stranger,
             created_at=self._moment(),
             name=f"{first} {last} {number}" if known else None,
+            class_name=_CLASSES[number % len(_CLASSES)] if known else None,
         )
 
     def _faces(self, persons: Sequence[Person]) -> list[Document]:
@@ -297,6 +299,7 @@ class Seed:
                 "at": person.created_at,
                 "actor": "seed",
                 "action": "person.create",
+                "kind": "person.create",
                 "subject": person.id,
             }
             for person in persons
@@ -459,6 +462,7 @@ class Questions:
             *self._persons(),
             *self._pictures(),
             *self._alerts_and_changes(),
+            *self._visits(),
             *self._figures(),
         ]
         return [*named, *self._others(named), *(self._posts() if photograph else ())]
@@ -504,6 +508,12 @@ class Questions:
             "by a name that nobody has": {"q": "nobody at all"},
             "known by part of a name": {"q": "lena", "kind": "known"},
             "by identifier": {"q": page["items"][0]["id"]},
+            "of a class": {"class": "visitor"},
+            "known, of a class, by part of a name": {
+                "kind": "known",
+                "class": "visitor",
+                "q": "lena",
+            },
         }
         lists = [Question(f"persons, {name}", path, params) for name, params in given.items()]
         person = page["items"][0]["id"]
@@ -534,6 +544,16 @@ class Questions:
             Question("alerts, second page", "/alerts", {"cursor": deep}),
             *statuses,
             Question("history", "/identity/changes"),
+            Question("audit, of an action", "/audit", {"action": "person.create"}),
+            Question("audit, of nobody's action", "/audit", {"action": "session.open"}),
+            Question("audit, of somebody", "/audit", {"actor": "seed"}),
+        ]
+
+    def _visits(self) -> list[Question]:
+        today = {"from": self._times["day"].isoformat(), "limit": "200"}
+        return [
+            Question(f"visits of a day, {kind}", "/visits", {**today, "kind": kind})
+            for kind in PersonKind
         ]
 
     def _figures(self) -> list[Question]:
@@ -546,7 +566,7 @@ class Questions:
 
     def _others(self, named: Sequence[Question]) -> list[Question]:
         """Every other list that the API's own document names, so that none is forgotten."""
-        asked = {question.path for question in named}
+        asked = {question.path for question in named if not question.params}
         found = []
         for path, operations in self._document["paths"].items():
             short = path.removeprefix(API_PREFIX)
