@@ -97,10 +97,10 @@ async def linked_picture(
     Ten wrong keys in fifteen minutes of an address make it wait.
     """
     links = await PictureLinks.of(state.database)
-    limits = [([f"picture-{address_of(request)}"], _MAX_WRONG_KEYS)]
-    attempt = await count_attempt(state.sign_in_failures, limits)
-    links.check(detection_id, until, key)
-    await state.sign_in_failures.forget(attempt)
+    if not links.is_right(detection_id, until, key):
+        limits = [([f"picture-{address_of(request)}"], _MAX_WRONG_KEYS)]
+        await count_attempt(state.sign_in_failures, limits)
+        raise NotFound("there is no such picture")
     if utc_now().timestamp() >= until:
         raise NotFound("this link has ended: the picture is in the panel")
     return await picture(await state.detections.crop_of(detection_id), request, state)
