@@ -56,6 +56,8 @@ Captured = Annotated[
     Utc, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
 ]
 """When a camera took a picture: bounded, so that reckoning with gaps and leases cannot overflow."""
+Day = Annotated[date, Field(ge=date(1970, 1, 1), lt=date(2200, 1, 1))]
+"""A day on which a camera may have seen somebody, likewise."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """What names a camera: it may stand in a URL and in a metric's label."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]

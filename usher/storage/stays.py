@@ -79,15 +79,12 @@ class Days:
         Raises
         ------
         InvalidInput
-            If they are none, or too many, or lie at the ends of the calendar.
+            If they are none, or too many.
         """
         if not 0 <= (self.last - self.first).days < MOST_DAYS:
             raise InvalidInput(f"ask for 1 to {MOST_DAYS} days, the first of them before the last")
-        try:
-            count = (self.last - self.first).days + 1
-            return [self._midnight(self.first + timedelta(days=nth)) for nth in range(count + 1)]
-        except OverflowError as error:
-            raise InvalidInput("the days lie before or after the years 1 to 9999") from error
+        count = (self.last - self.first).days + 1
+        return [self._midnight(self.first + timedelta(days=nth)) for nth in range(count + 1)]
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone).astimezone(UTC)

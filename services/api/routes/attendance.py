@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,8 +33,8 @@ async def attendance(
     request: Request,
     principal: Annotated[Principal, Depends(SIGNED_IN)],
     state: Api,
-    first: Annotated[date, Query(alias="from", description="The first day.")],
-    last: Annotated[date, Query(alias="to", description="The last day, included.")],
+    first: Annotated[wire.Day, Query(alias="from", description="The first day.")],
+    last: Annotated[wire.Day, Query(alias="to", description="The last day, included.")],
     camera_id: str | None = None,
     kind: PersonKind = PersonKind.KNOWN,
     class_name: Annotated[str | None, Query(alias="class", max_length=40)] = None,
