@@ -773,6 +773,11 @@ class DeliveryClaim(Body):
     wait_s: Annotated[int, Field(ge=0, le=20)] = Field(
         0, description="Where nothing is due, the answer waits so long for something."
     )
+    sends_by: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] = Field(
+        [],
+        description="Which of the channels are set up, as people call them: for *System*. What is "
+        "due for others is claimed too, to say why it cannot be sent.",
+    )
 
 
 class ClaimedDelivery(Resource):

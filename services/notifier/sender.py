@@ -15,7 +15,7 @@ from typing import Literal
 
 import structlog
 
-from services.notifier.channels import Channel
+from services.notifier.channels import Channel, Missing
 from services.notifier.messages import Message, alert_message, digest_message
 from usher.client import UsherClient
 from usher.domain.errors import (
@@ -147,12 +147,23 @@ class Sender:
                 limit=_MOST,
                 lease_s=_LEASE_S,
                 wait_s=_WAIT_S,
+                sends_by=self._sends_by(),
             )
         )
         if not claimed.items:
             return False
         self._send(claimed.claim_token, claimed.items)
         return True
+
+    def _sends_by(self) -> list[str]:
+        """The channels that are set up, without the one that stands for whichever there is."""
+        return sorted(
+            {
+                getattr(channel, "via", name)
+                for name, channel in self.channels.items()
+                if name != "default" and not isinstance(channel, Missing)
+            }
+        )
 
     def _send(self, token: str, items: Sequence[ClaimedDelivery]) -> None:
         to = items[0].delivery.to

@@ -108,8 +108,10 @@ class NotifierSettings(Settings):
         found: dict[ChannelName, Channel] = {
             "mail": Missing("no mail server is set up: set USHER_SMTP_URL"),
             "mqtt": Missing("no MQTT broker is set up: set USHER_MQTT_URL"),
-            "webhook": WebhookChannel(_webhooks(_json("USHER_WEBHOOKS", self.webhooks))),
+            "webhook": Missing("no webhook is set up: set USHER_WEBHOOKS"),
         }
+        if webhooks := _webhooks(_json("USHER_WEBHOOKS", self.webhooks)):
+            found["webhook"] = WebhookChannel(webhooks)
         if smtp_url := _secret(self.smtp_url):
             found["mail"] = MailChannel(smtp_url, self.mail_from)
         if mqtt_url := _secret(self.mqtt_url):

@@ -69,7 +69,7 @@ function Findings({ system }: { system: System }) {
             <List.Item key={place}>
               {kind === "classifier"
                 ? `A classifier on ${name}`
-                : `The notifier “${name}”, which sends by ${listed(channels)}`}
+                : `The notifier “${name}”, which sends by ${listed(channels) || "nothing"}`}
             </List.Item>
           ))}
         </List>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 from time import monotonic
@@ -114,7 +114,7 @@ async def claim(
     body: wire.DeliveryClaim, principal: Annotated[Principal, Depends(SENDERS)], state: Api
 ) -> wire.ClaimedDeliveries:
     """Take what is due for one address. Who does not settle it in time loses it to others."""
-    await _note_sender(state, principal.id, body.channels)
+    await _note_sender(state, principal.id, body)
     batch = await _claimed(body, state)
     views = await alert_views(state, [alert for alert, _ in batch.items])
     links = await PictureLinks.of(state.database)
@@ -140,12 +140,12 @@ async def settle(body: wire.DeliverySettlement, state: Api) -> wire.Page[wire.Al
     return wire.Page(items=await alert_views(state, alerts))
 
 
-async def _note_sender(state: State, device_id: str, channels: Sequence[str]) -> None:
-    """Several may have one key: they are told apart by what they send by."""
+async def _note_sender(state: State, device_id: str, claim: wire.DeliveryClaim) -> None:
+    """Several may have one key: they are told apart by the channels."""
     names = await state.devices.names([device_id])
-    named = sorted(set(channels) - {"default"})
-    sender_id = ":".join((device_id, *named))
-    await state.workers.works(sender_id, "notifier", names.get(device_id, device_id), named)
+    sender_id = ":".join((device_id, *sorted(claim.channels)))
+    name = names.get(device_id, device_id)
+    await state.workers.works(sender_id, "notifier", name, claim.sends_by)
 
 
 async def _claimed(body: wire.DeliveryClaim, state: State) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -17,6 +18,7 @@ from usher.storage.figures import queues
 from usher.storage.leases import ASSIGN, Leases
 from usher.storage.operating import Kept
 from usher.storage.sizes import sizes
+from usher.storage.workers import WorkerKind, Working
 from usher.wire import utc_now
 
 router = APIRouter(tags=["operation"])
@@ -83,15 +85,23 @@ async def system(state: Api) -> wire.System:
         alerts_unsent=waiting.alerts_unsent,
         # An owner is a host, a process and what makes it unlike any other.
         classifier=owner.partition(":")[0] if owner else None,
-        workers=[
-            wire.WorkerState(kind=one.kind, name=one.name, channels=list(one.channels))
-            for one in await state.workers.all()
-        ],
+        workers=_workers(await state.workers.all()),
         database=wire.DatabaseSize(
             version=size.version, bytes=size.bytes, documents=size.documents
         ),
         disk=wire.DiskSpace(total_bytes=disk.total, free_bytes=disk.free),
     )
+
+
+def _workers(working: Sequence[Working]) -> list[wire.WorkerState]:
+    """What has one name is one: a notifier claims for each of its channels by itself."""
+    channels: dict[tuple[WorkerKind, str], set[str]] = {}
+    for one in working:
+        channels.setdefault((one.kind, one.name), set()).update(one.channels)
+    return [
+        wire.WorkerState(kind=kind, name=name, channels=sorted(theirs))
+        for (kind, name), theirs in channels.items()
+    ]
 
 
 async def _view(state: State) -> wire.OperatingSettings:

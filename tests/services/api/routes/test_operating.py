@@ -82,20 +82,20 @@ async def test_system_and_settings_tell_who_works_and_what_sends(api: Api) -> No
     assert (await api.admin.get("/system")).json()["workers"] == []
     assert (await api.manager.get("/settings")).json()["channels"] == []
     notifier = api.clients[Role.NOTIFIER]
-    for channels in (["mail"], ["chat", "default"], ["chat", "default"]):
-        claimed = await notifier.post("/alerts/deliveries/claim", json={"channels": channels})
+    for channels, sends_by in ((["mail"], []), (["webhook"], ["webhook"]), (["chat"], ["console"])):
+        claim = {"channels": channels, "sends_by": sends_by}
+        claimed = await notifier.post("/alerts/deliveries/claim", json=claim)
         assert claimed.status_code == 200
     await Workers(api.database).works("gatehouse:12:ab", "classifier", "gatehouse")
 
     workers = (await api.admin.get("/system")).json()["workers"]
     assert [(one["kind"], one["channels"]) for one in workers] == [
         ("classifier", []),
-        ("notifier", ["chat"]),
-        ("notifier", ["mail"]),
+        ("notifier", ["console", "webhook"]),
     ]
     assert workers[0]["name"] == "gatehouse"
     channels = (await api.manager.get("/settings")).json()["channels"]
-    assert channels == ["chat", "mail"]
+    assert channels == ["console", "webhook"]
 
     long_ago = datetime.now(UTC) - timedelta(seconds=GONE_AFTER_S + 1)
     await api.database["workers"].update_many({}, {"$set": {"seen_at": long_ago}})
