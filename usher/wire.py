@@ -229,15 +229,31 @@ class Session(Resource):
     csrf_token: str
 
 
+KeyCameras = Annotated[
+    list[Slug],
+    Field(
+        max_length=100,
+        description="The only cameras that a detector's key is for, known already or not; "
+        "empty: any.",
+    ),
+]
+
+
 class DeviceCreate(Body):
+    """A notifier's key has no cameras."""
+
     name: Name
     role: Literal[Role.DEVICE, Role.NOTIFIER] = Role.DEVICE
+    cameras: KeyCameras = []
 
 
 class Device(Resource):
     id: str
     name: str
     role: Role
+    cameras: list[str] = Field(
+        [], description="The only ones that it uploads and reports for; empty: any."
+    )
     created_at: Utc
     last_seen_at: Utc | None = None
 
@@ -250,6 +266,7 @@ class DeviceCreated(Device):
 
 class PairingCodeCreate(Body):
     name: Name = Field(description="What the device will be called.")
+    cameras: KeyCameras = []
 
 
 class PairingCode(Resource):
@@ -257,6 +274,7 @@ class PairingCode(Resource):
 
     id: str
     name: str
+    cameras: list[str] = Field([], description="The only ones that the key will be for.")
     expires_at: Utc
     device_id: str | None = None
 

@@ -98,6 +98,7 @@ type Same = {
 type Sent = {
   Assignment: T.Assignment;
   OperatingSettingsUpdate: T.OperatingSettingsUpdate;
+  PairingCodeCreate: T.PairingCodeCreate;
   TokenCreate: T.TokenCreate;
   UserCreate: T.UserCreate;
   UserUpdate: T.UserUpdate;
@@ -117,7 +118,6 @@ type Elsewhere =
   | "Merge"
   | "MuteRequest"
   | "Pairing"
-  | "PairingCodeCreate"
   | "Rejection"
   | "Undo"
   | "Verification";

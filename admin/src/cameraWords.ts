@@ -15,6 +15,27 @@ import {
 import type { Camera, CameraState } from "./api/types";
 import { duration } from "./format";
 
+/** What may name a camera to the API. */
+const SLUG = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** A camera's identifier out of a name: "Front door" is `front-door`. */
+export function slugOf(name: string): string {
+  const slug = name
+    .normalize("NFKD")
+    .replace(/\p{Mark}/gu, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, 64)
+    .replace(/^-+|-+$/g, "");
+  return slug || "camera-1";
+}
+
+/** The camera that somebody means by its name or identifier; there may be none yet. */
+export function cameraIdOf(written: string, cameras: Camera[]): string {
+  const named = cameras.find(({ name }) => name === written);
+  return named?.id ?? (SLUG.test(written) ? written : slugOf(written));
+}
+
 type Words = {
   label: string;
   color: string;

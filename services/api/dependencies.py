@@ -14,7 +14,7 @@ from fastapi import Depends, Header, Query, Request
 from services.api.state import State
 from usher.domain.errors import NotAuthenticated, PermissionDenied
 from usher.domain.records import Role, User, lower_role
-from usher.domain.scope import EVERYTHING, Scope
+from usher.domain.scope import Scope
 from usher.wire import ACCOUNT_HEADER, CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
 
 _SEEN_EVERY = timedelta(minutes=1)
@@ -101,7 +101,7 @@ async def _by_device_key(state: State, key: str) -> Principal:
     now = utc_now()
     if device.last_seen_at is None or now - device.last_seen_at > _SEEN_EVERY:
         await state.devices.saw(device.id, now)
-    return Principal(device.id, device.role, EVERYTHING)
+    return Principal(device.id, device.role, device.scope)
 
 
 async def _by_session(request: Request, state: State, token: str) -> Principal:

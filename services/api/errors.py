@@ -31,6 +31,7 @@ STATUS: Mapping[type[errors.UsherError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.PermissionDenied: HTTPStatus.FORBIDDEN,
+    errors.CameraDenied: HTTPStatus.FORBIDDEN,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.LeaseLost: HTTPStatus.CONFLICT,

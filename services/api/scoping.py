@@ -1,4 +1,4 @@
-"""What somebody who has some of the cameras may change of what others share with them."""
+"""What those who have some of the cameras may do, and change of what others share with them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ from collections.abc import Collection
 
 from services.api.dependencies import Principal
 from services.api.state import State
-from usher.domain.errors import NotFound, PermissionDenied
+from usher.domain.errors import CameraDenied, NotFound, PermissionDenied
+from usher.domain.records import Role
+from usher.domain.scope import Scope
 
 _ELSEWHERE = "other cameras than yours saw them too: somebody who has those has to do it"
 
 
 def check_camera(camera_id: str, principal: Principal) -> None:
-    """Raises NotFound where a camera is not of the principal's."""
-    if not principal.scope.admits(camera_id):
-        raise NotFound(f"there is no camera {camera_id}")
+    """Hold a camera to be of the principal's.
+
+    Raises
+    ------
+    CameraDenied
+        If it is none of a detector's key.
+    NotFound
+        If it is none of a person's: they do not hear whether there is such a camera.
+    """
+    if principal.scope.admits(camera_id):
+        return
+    if principal.role is Role.DEVICE:
+        raise CameraDenied(_other_cameras(camera_id, principal.scope))
+    raise NotFound(f"there is no camera {camera_id}")
 
 
 def check_everything(principal: Principal) -> None:
@@ -52,3 +65,12 @@ async def check_own(state: State, person_ids: Collection[str], principal: Princi
     _, elsewhere = await state.people.seen(person_ids, principal.scope)
     if elsewhere:
         raise PermissionDenied(_ELSEWHERE)
+
+
+def _other_cameras(camera_id: str, key: Scope) -> str:
+    named = sorted(key.cameras or ())
+    cameras, these = ("camera", "this one") if len(named) == 1 else ("cameras", "one of these")
+    return (
+        f"this key is for the {cameras} {', '.join(named)}, not for {camera_id}: "
+        f"name the camera as {these}, or make another key"
+    )

@@ -87,16 +87,19 @@ def pairing_code_view(pairing: records.PairingCode) -> wire.PairingCode:
     return wire.PairingCode(
         id=pairing.id,
         name=pairing.name,
+        cameras=list(pairing.cameras),
         expires_at=pairing.expires_at,
         device_id=pairing.device_id,
     )
 
 
-def device_view(device: records.Device) -> wire.Device:
+def device_view(device: records.Device, scope: Scope = EVERYTHING) -> wire.Device:
+    """A device, with those of its cameras that the scope admits."""
     return wire.Device(
         id=device.id,
         name=device.name,
         role=device.role,
+        cameras=[camera_id for camera_id in device.cameras if scope.admits(camera_id)],
         created_at=device.created_at,
         last_seen_at=device.last_seen_at,
     )

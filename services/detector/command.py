@@ -178,11 +178,14 @@ def fetch_key(code: str, settings: Settings, api: str | None, key_file: Path | N
     api_url, file = api or settings.api_url, key_file or settings.data / "detector.key"
     device = pairing.pair(api_url, code, file, settings.ca_file)
     typer.echo(f"This device is “{device.name}” now. Its key is in {file}, for you alone.")
+    if device.cameras:
+        typer.echo(f"It is for {', '.join(device.cameras)} and no other camera.")
     if not pairing.is_private(api_url):
         typer.echo("It came over plain HTTP: others on the way could read it. Use https://.")
     typer.echo("Next, with a camera's number, a file or a stream's address:")
+    camera_id = device.cameras[0] if device.cameras else "front-door"
     given = f" --key-file {shlex.quote(str(key_file))}" if key_file else ""
-    typer.echo(f"  usher detect --source 0 --camera-id front-door --api {api_url}{given}")
+    typer.echo(f"  usher detect --source 0 --camera-id {camera_id} --api {api_url}{given}")
 
 
 def read_key(settings: Settings, key_file: Path | None) -> str:

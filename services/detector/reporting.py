@@ -13,6 +13,7 @@ import structlog
 
 from usher.client import UsherClient
 from usher.domain.errors import (
+    CameraDenied,
     NotAuthenticated,
     PermissionDenied,
     TooManyRequests,
@@ -31,7 +32,7 @@ _QUALITIES = (75, 50, 25)
 _LOG_EVERY_S = 60.0
 _END_WITHIN_S = 2.0
 _FOR_ALL = (Unavailable, TooManyRequests, NotAuthenticated, PermissionDenied)
-"""What one camera's report is refused for, others' are too."""
+"""What one camera's report is refused for, others' are too; `CameraDenied` is of one alone."""
 
 
 def _no_frame() -> bytes | None:
@@ -86,7 +87,8 @@ class Reporter:
     """Tells the API how each camera is: every `interval_s`, and at once where a state changed.
 
     The last picture goes along every `interval_s`. Nothing here disturbs detection: a report that
-    fails is logged, once a minute at most, and made up for by the next.
+    fails is logged, once a minute at most, and made up for by the next. A camera that the key is
+    not for is logged once, until it is let in; the others are told.
 
     Parameters
     ----------
@@ -115,6 +117,7 @@ class Reporter:
         self._obey = obey
         self._interval_s = interval_s
         self._told: dict[str, CameraState] = {}
+        self._denied: set[str] = set()
         self._log_at = -math.inf
         self._woken = threading.Event()
         self._closing = threading.Event()
@@ -134,6 +137,8 @@ class Reporter:
     def _run(self) -> None:
         while not self._closing.is_set():
             due_at = time.monotonic() + self._interval_s
+            if self._denied:
+                self._renew()
             self._tell(self._now(), enough=self._closing.is_set)
             while self._wait_until(due_at):
                 self._tell(self._news(), enough=self._closing.is_set)
@@ -173,16 +178,28 @@ class Reporter:
     def _tell(self, statuses: Iterable[CameraStatus], *, enough: Callable[[], bool]) -> None:
         """Report each, until enough was done or the API is away, as it then is for the others."""
         for status in statuses:
-            if enough():
+            if enough() or not self._try(status):
                 return
-            try:
-                self._report(status)
-            except Exception as error:  # noqa: BLE001 - detection goes on, whatever it is
-                self._log(status.camera_id, error)
-                if isinstance(error, NotAuthenticated | PermissionDenied):
-                    self._renew()
-                if isinstance(error, _FOR_ALL):
-                    return
+
+    def _try(self, status: CameraStatus) -> bool:
+        """Report a camera; whether the others are worth a try."""
+        try:
+            self._report(status)
+        except CameraDenied as error:
+            self._deny(status.camera_id, error)
+        except Exception as error:  # noqa: BLE001 - detection goes on, whatever it is
+            self._log(status.camera_id, error)
+            if isinstance(error, NotAuthenticated | PermissionDenied):
+                self._renew()
+            return not isinstance(error, _FOR_ALL)
+        else:
+            self._denied.discard(status.camera_id)
+        return True
+
+    def _deny(self, camera_id: str, error: CameraDenied) -> None:
+        if camera_id not in self._denied:
+            self._denied.add(camera_id)
+            log.error("camera_denied", camera=camera_id, reason=str(error))
 
     def _renew(self) -> None:
         """Another client: the device may have been paired anew."""

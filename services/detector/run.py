@@ -175,7 +175,7 @@ def run(detection: Detection) -> Summary:
     SourceError
         If a file cannot be read to its end.
     NotAuthenticated, PermissionDenied
-        If all has ended and the API does not let this key upload.
+        If all has ended and the API does not let this key upload, or not for one of the cameras.
     """
     with detection.closing:
         for watch in detection.watches:
@@ -191,8 +191,9 @@ def run(detection: Detection) -> Summary:
     failures = [watch.failure for watch in detection.watches if watch.failure]
     if failures:
         raise failures[0]
-    if detection.uploader.failure and not detection.is_live:
-        raise detection.uploader.failure
+    refusal = detection.uploader.failure or detection.uploader.denied
+    if refusal and not detection.is_live:
+        raise refusal
     return summary
 
 

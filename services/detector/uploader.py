@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from services.detector.spool import Entry, Spool
 from usher.client import UsherClient
 from usher.domain.errors import (
+    CameraDenied,
     ConfigurationError,
     NotAuthenticated,
     PermissionDenied,
@@ -45,8 +46,9 @@ class Uploader:
     While the API is away one crop is tried, not several, at growing intervals (`Way`), always with
     the key that it had, so that nothing is stored twice. A crop that fails again and again while
     the API says that it is ready rests, at first for a minute, so that it does not stop the others.
-    A client error that no repetition mends sets the crop aside. A device's key that the API does
-    not let in loses nothing: everything waits, and once a minute the key is tried again.
+    A client error that no repetition mends sets the crop aside; so does a key that is for other
+    cameras than the crop's. A device's key that the API does not let in loses nothing: everything
+    waits, and once a minute the key is tried again.
 
     Parameters
     ----------
@@ -79,6 +81,7 @@ class Uploader:
         self._stop = stop
         self._closing = threading.Event()
         self._failure: UsherError | None = None
+        self._denied: CameraDenied | None = None
         self._times_kept_out = 0
         self._tries = _Tries()
         self._way = Way(clock=clock, pause=pause or self._closing.wait, closing=self._closing)
@@ -93,6 +96,11 @@ class Uploader:
     def failure(self) -> UsherError | None:
         """Why the API does not let the key in, as long as it does not."""
         return self._failure
+
+    @property
+    def denied(self) -> CameraDenied | None:
+        """Why a crop was set aside last whose camera is none of the key's."""
+        return self._denied
 
     def wait_for_room(self) -> None:
         """Wait while the spool is half full, or more: for a source that can wait.
@@ -155,14 +163,16 @@ class Uploader:
             accepted = client.upload_detection(
                 upload.image, upload.metadata, idempotency_key=upload.key
             )
+        except CameraDenied as error:
+            self._denied = error
+            self._refuse(entry, turn, error)
+            self._times_kept_out += 1  # the device may have been paired anew
         except (NotAuthenticated, PermissionDenied) as error:
             self._keep_out(entry, turn, error)
         except (Unavailable, TooManyRequests, ValidationError) as error:
             self._delay(client, entry, turn, error)
         except UsherError as error:
-            self._pass(entry, turn)
-            self._spool.refuse(entry, str(error))
-            log.error("upload_refused", key=upload.key, reason=str(error))  # noqa: TRY400
+            self._refuse(entry, turn, error)
         except Exception as error:
             log.exception("upload_failed", key=upload.key)
             self._delay(client, entry, turn, error)
@@ -176,6 +186,13 @@ class Uploader:
         self._tries.forget(entry.number)
         if self._way.passed(turn):
             self._spool.wake()
+
+    def _refuse(self, entry: Entry, turn: Turn, error: UsherError) -> None:
+        self._pass(entry, turn)
+        self._spool.refuse(entry, str(error))
+        upload = entry.upload
+        camera_id = upload.metadata.camera_id
+        log.error("upload_refused", key=upload.key, camera=camera_id, reason=str(error))
 
     def _delay(self, client: UsherClient, entry: Entry, turn: Turn, error: Exception) -> None:
         is_suspect = self._tries.is_suspect(entry.number)

@@ -30,7 +30,7 @@ from tests.admin.acting import (
 )
 from tests.running import RunningSystem
 from usher.client import UsherClient
-from usher.domain.errors import NotAuthenticated
+from usher.domain.errors import CameraDenied, NotAuthenticated
 from usher.domain.records import CameraState, Role
 from usher.storage.database import connected
 from usher.wire import CameraReport
@@ -322,6 +322,54 @@ async def test_device_key_is_shown_once_and_works_until_it_is_revoked(
         await expect(page.get_by_role("button", name="Revoke Back door")).to_have_count(0)
         with pytest.raises(NotAuthenticated):
             await asyncio.to_thread(client.report_camera, "back-door", report)
+
+
+async def test_key_is_for_the_cameras_that_are_named_and_for_no_other(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await tell(running_system, "west-gate", "live")
+    await page.goto("/devices")
+    await page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("Both gates")
+    cameras = dialog.get_by_role("combobox", name="Cameras")
+    for written in ("west-gate", "East gate"):  # the second is yet to come
+        await cameras.fill(written)
+        await cameras.press("Enter")
+    await cameras.press("Tab")  # what is open closes
+    await dialog.get_by_role("button", name="Create key").click()
+    key = await dialog.get_by_label("Key", exact=True).input_value()
+    command = await dialog.get_by_label("Command", exact=True).input_value()
+    await dialog.get_by_role("button", name="Done").click()
+
+    assert "--camera-id east-gate " in command
+    row = page.get_by_role("listitem").filter(has_text="Both gates")
+    await expect(row).to_contain_text("for east-gate, west-gate · never used")
+    report = CameraReport(state=CameraState.LIVE, since=datetime.now(UTC))
+    with UsherClient(running_system.url, key) as client:
+        await asyncio.to_thread(client.report_camera, "east-gate", report)
+        with pytest.raises(CameraDenied, match="make another key"):
+            await asyncio.to_thread(client.report_camera, "north-gate", report)
+
+
+async def test_code_is_for_the_camera_that_is_connected_when_some_are_named(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await page.goto("/cameras")
+    await page.get_by_role("button", name="Connect a camera").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("North wing")
+    await dialog.get_by_label("Another one").check()
+    cameras = dialog.get_by_role("combobox", name="Cameras")
+    await cameras.fill("north-stairs")
+    await cameras.press("Enter")
+    await cameras.press("Tab")
+    await dialog.get_by_role("button", name="Make a code").click()
+    await expect(dialog.get_by_role("region", name="Code")).to_be_visible()
+    async with connected(running_system.mongodb_uri, running_system.database) as database:
+        code = await database["pairing_codes"].find_one({"name": "North wing"})
+    assert code is not None
+    assert code["cameras"] == ["north-stairs", "north-wing"]
 
 
 async def test_connecting_and_a_card_fit_a_phone(page: Page, running_system: RunningSystem) -> None:

@@ -15,6 +15,7 @@ HTTP status codes live in `services.api.errors`, not here.
     ├── Conflict                the change does not fit the present state
     ├── NotAuthenticated        who is asking is not known
     ├── PermissionDenied        who is asking may not
+    │   └── CameraDenied        a detector's key, for another camera than its own
     ├── TooManyRequests         slow down; carries `retry_after_s`
     ├── Unavailable             something that Usher depends on does not answer; `retry_after_s`
     │   └── LeaseLost           another worker holds the work now
@@ -72,6 +73,10 @@ class NotAuthenticated(UsherError):
 
 class PermissionDenied(UsherError):
     """This account or key may not do that."""
+
+
+class CameraDenied(PermissionDenied):
+    """This key is for other cameras."""
 
 
 class TooManyRequests(UsherError):

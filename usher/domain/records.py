@@ -405,26 +405,35 @@ class Camera:
 class PairingCode:
     """A short secret with which one device fetches its key, once.
 
-    `name` is the device's to be, `created_by` who made the code. `device_id` is the device that has
-    used it.
+    `name` and `cameras` are the device's to be, `created_by` who made the code. `device_id` is the
+    device that has used it.
     """
 
     id: str
     name: str
     created_by: str
     expires_at: datetime
+    cameras: tuple[str, ...] = ()
     device_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Something that holds a key: an edge detector, or the notifier."""
+    """Something that holds a key: an edge detector, or the notifier.
+
+    `cameras` are all that a detector's key acts for; without any it acts for all.
+    """
 
     id: str
     name: str
     role: Role
     created_at: datetime
+    cameras: tuple[str, ...] = ()
     last_seen_at: datetime | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.of(self.cameras)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,11 +158,11 @@ def camera_from_document(document: Document) -> Camera:
 
 
 def device_from_document(document: Document) -> Device:
-    return _record(Device, document, role=Role)
+    return _record(Device, document, role=Role, cameras=tuple)
 
 
 def pairing_code_from_document(document: Document) -> PairingCode:
-    return _record(PairingCode, document)
+    return _record(PairingCode, document, cameras=tuple)
 
 
 def user_from_document(document: Document) -> User:

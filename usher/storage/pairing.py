@@ -73,7 +73,11 @@ class PairingCodes:
                 return None
             pairing = pairing_code_from_document(found)
             device = Device(
-                id=device_id, name=pairing.name, role=Role.DEVICE, created_at=milliseconds(now)
+                id=device_id,
+                name=pairing.name,
+                role=Role.DEVICE,
+                created_at=milliseconds(now),
+                cameras=pairing.cameras,
             )
             document = {**to_document(device), "key_hash": secret_hash(key)}
             await self._devices.insert_one(document, session=session)

@@ -297,8 +297,8 @@ export const createDevice = (device: T.DeviceCreate) =>
   send<T.DeviceCreated>("POST", "/devices", device);
 export const removeDevice = (id: string) => send<void>("DELETE", `/devices/${segment(id)}`);
 
-export const createPairingCode = (name: string) =>
-  send<T.PairingCodeCreated>("POST", "/pairing-codes", { name });
+export const createPairingCode = (code: T.PairingCodeCreate) =>
+  send<T.PairingCodeCreated>("POST", "/pairing-codes", code);
 export const getPairingCode = (id: string) => get<T.PairingCode>(`/pairing-codes/${segment(id)}`);
 
 export const getStats = (since: string) => get<T.Stats>("/stats", { since });

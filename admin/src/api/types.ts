@@ -79,19 +79,23 @@ export type AuditVerdict = {
 };
 export type Session = { user: User; csrf_token: string };
 
-export type DeviceCreate = { name: string; role?: "device" | "notifier" };
+export type DeviceCreate = { name: string; role?: "device" | "notifier"; cameras?: string[] };
 export type Device = {
   id: string;
   name: string;
   role: Role;
+  /** The only ones that a detector's key is for; none: any. */
+  cameras?: string[];
   created_at: string;
   last_seen_at?: string | null;
 };
 export type DeviceCreated = Device & { key: string };
 
+export type PairingCodeCreate = { name: string; cameras?: string[] };
 export type PairingCode = {
   id: string;
   name: string;
+  cameras?: string[];
   expires_at: string;
   device_id?: string | null;
 };

@@ -15,10 +15,11 @@ import { type FormEvent, useEffect, useState } from "react";
 import { createPairingCode, updateCamera } from "../api/client";
 import { useCameras, useChange, usePairingCode } from "../api/queries";
 import type { PairingCodeCreated } from "../api/types";
-import { cameraTitle } from "../cameraWords";
+import { cameraTitle, slugOf } from "../cameraWords";
 import { timeLeft } from "../format";
 import styles from "./ConnectCamera.module.css";
 import { Copyable } from "./Copyable";
+import { KeyCameras } from "./KeyCameras";
 
 /** As `make run` installs it; in Usher's folder. */
 const PROGRAM = ".venv/bin/usher";
@@ -66,21 +67,25 @@ function NameForm({
 }) {
   const change = useChange<PairingCodeCreated>();
   const [place, setPlace] = useState("here");
+  const [written, setWritten] = useState("");
+  const [chosen, setChosen] = useState<string[]>([]);
+  const name = written.trim();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    const name = String(new FormData(event.currentTarget).get("name")).trim();
     if (place === "here") return onHere(name);
-    change.run(() => createPairingCode(name), onCreated);
+    const cameras = chosen.length > 0 ? [...new Set([slugOf(name), ...chosen])] : [];
+    change.run(() => createPairingCode({ name, cameras }), onCreated);
   }
 
   return (
     <form onSubmit={submit}>
       <Stack>
         <TextInput
-          name="name"
           label="Name"
           description="Of the place that the camera sees, such as “Front door”."
+          value={written}
+          onChange={(event) => setWritten(event.currentTarget.value)}
           maxLength={120}
           required
           data-autofocus
@@ -97,6 +102,13 @@ function NameForm({
             ))}
           </Stack>
         </Radio.Group>
+        {place === "elsewhere" && (
+          <KeyCameras
+            cameras={chosen}
+            onChange={setChosen}
+            connecting={name ? slugOf(name) : undefined}
+          />
+        )}
         <Group justify="end">
           <Button type="submit" loading={change.isPending}>
             {place === "here" ? "Next" : "Make a code"}
@@ -120,6 +132,7 @@ function Waiting({
   const left = useTimeLeft(code.expires_at);
   const change = useChange<PairingCodeCreated>();
   const { origin, hostname } = window.location;
+  const again = { name: code.name, cameras: code.cameras };
 
   if (!paired && left === "0:00") {
     return (
@@ -130,7 +143,7 @@ function Waiting({
         <Group justify="end">
           <Button
             loading={change.isPending}
-            onClick={() => change.run(() => createPairingCode(code.name), onNewCode)}
+            onClick={() => change.run(() => createPairingCode(again), onNewCode)}
           >
             Make a new code
           </Button>
@@ -269,16 +282,4 @@ function useTimeLeft(until: string): string {
     return () => window.clearInterval(timer);
   }, [until]);
   return left;
-}
-
-/** A camera's identifier out of a name: "Front door" is `front-door`. */
-function slugOf(name: string): string {
-  const slug = name
-    .normalize("NFKD")
-    .replace(/\p{Mark}/gu, "")
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .slice(0, 64)
-    .replace(/^-+|-+$/g, "");
-  return slug || "camera-1";
 }

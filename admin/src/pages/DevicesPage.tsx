@@ -16,13 +16,14 @@ import { IconKey } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
 import { createDevice, removeDevice } from "../api/client";
-import { useChange, useDevices } from "../api/queries";
+import { useCameraName, useChange, useDevices } from "../api/queries";
 import type { Device, DeviceCreate, DeviceCreated } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Copyable } from "../components/Copyable";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { ForAdmins } from "../components/ForRoles";
+import { KeyCameras } from "../components/KeyCameras";
 import { PageHeader } from "../components/PageHeader";
 import { TimeAgo } from "../components/TimeAgo";
 import styles from "./DevicesPage.module.css";
@@ -54,6 +55,7 @@ export function DevicesPage() {
 
 function Devices() {
   const devices = useDevices();
+  const nameOf = useCameraName();
   const [removing, setRemoving] = useState<Device>();
   const change = useChange();
 
@@ -86,6 +88,7 @@ function Devices() {
                 </Badge>
               </Group>
               <Text fz="sm" c="dimmed">
+                {device.role === "device" && `for ${camerasOf(device, nameOf)} · `}
                 {device.last_seen_at ? (
                   <>
                     used <TimeAgo at={device.last_seen_at} />
@@ -124,6 +127,10 @@ function Devices() {
   );
 }
 
+function camerasOf({ cameras = [] }: Device, nameOf: (id: string) => string): string {
+  return cameras.length > 0 ? cameras.map(nameOf).join(", ") : "any camera";
+}
+
 function NewKey({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const [created, setCreated] = useState<DeviceCreated>();
 
@@ -147,12 +154,14 @@ function NewKey({ opened, onClose }: { opened: boolean; onClose: () => void }) {
 
 function KeyForm({ onCreated }: { onCreated: (device: DeviceCreated) => void }) {
   const [role, setRole] = useState<DeviceCreate["role"]>("device");
+  const [chosen, setChosen] = useState<string[]>([]);
   const change = useChange<DeviceCreated>();
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name"));
-    change.run(() => createDevice({ name, role }), onCreated);
+    const cameras = role === "device" ? chosen : [];
+    change.run(() => createDevice({ name, role, cameras }), onCreated);
   }
 
   return (
@@ -179,6 +188,7 @@ function KeyForm({ onCreated }: { onCreated: (device: DeviceCreated) => void }) 
           required
           data-autofocus
         />
+        {role === "device" && <KeyCameras cameras={chosen} onChange={setChosen} />}
         <Group justify="end">
           <Button type="submit" loading={change.isPending}>
             Create key
@@ -211,11 +221,11 @@ function KeyOnce({ device, onDone }: { device: DeviceCreated; onDone: () => void
   );
 }
 
-function commandFor({ role, key }: DeviceCreated): string {
+function commandFor({ role, key, cameras = [] }: DeviceCreated): string {
   const { origin } = window.location;
   const program =
     role === "device"
-      ? `usher detect --source 0 --camera-id front-door --api ${origin}`
+      ? `usher detect --source 0 --camera-id ${cameras[0] ?? "front-door"} --api ${origin}`
       : `usher notify --api ${origin}`;
   return `export USHER_API_KEY='${key}'\n${program}`;
 }

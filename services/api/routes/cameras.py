@@ -88,6 +88,7 @@ async def report(
     replaces the one before.
     """
     form = await read_report(request)
+    check_camera(camera_id, principal)
     said = _parsed(form.report)
     if form.frame is not None:
         await asyncio.to_thread(_keep, camera_id, form.frame, state)

@@ -7,14 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from services.api.dependencies import ADMINS, KEY_KEEPERS, MANAGERS, Api, Principal
+from services.api.dependencies import ADMINS, KEY_KEEPERS, Api, Manager, Principal
 from services.api.state import State
 from services.api.throttle import address_of, count_attempt
 from services.api.views import device_view, pairing_code_view
 from usher import wire
-from usher.domain.errors import NotAuthenticated
+from usher.domain.errors import InvalidInput, NotAuthenticated
 from usher.domain.identifiers import new_id, new_key, new_pairing_code, pairing_code_of
 from usher.domain.records import Device, PairingCode, Role
+from usher.domain.scope import Scope
 from usher.storage.documents import milliseconds
 from usher.wire import utc_now
 
@@ -27,10 +28,12 @@ _MAX_OF_ALL = 200
 open with a probability of 2e-9."""
 
 
-@router.get("/devices", dependencies=[Depends(MANAGERS)])
-async def devices(state: Api) -> wire.Page[wire.Device]:
-    """Everything that holds a key."""
-    return wire.Page(items=[device_view(device) for device in await state.devices.all()])
+@router.get("/devices")
+async def devices(principal: Manager, state: Api) -> wire.Page[wire.Device]:
+    """Everything that holds a key, but keys for other cameras alone than one may see."""
+    scope = principal.scope
+    found = [device for device in await state.devices.all() if _is_shown(device, scope)]
+    return wire.Page(items=[device_view(device, scope) for device in found])
 
 
 @router.post("/devices", status_code=201)
@@ -38,7 +41,15 @@ async def create_device(
     body: wire.DeviceCreate, principal: Annotated[Principal, Depends(KEY_KEEPERS)], state: Api
 ) -> wire.DeviceCreated:
     """Make a key. It is shown in this answer and never again."""
-    device = Device(id=new_id(), name=body.name, role=body.role, created_at=milliseconds(utc_now()))
+    if body.cameras and body.role is not Role.DEVICE:
+        raise InvalidInput("a notifier's key is for no cameras: leave `cameras` out")
+    device = Device(
+        id=new_id(),
+        name=body.name,
+        role=body.role,
+        created_at=milliseconds(utc_now()),
+        cameras=tuple(sorted(set(body.cameras))),
+    )
     key = new_key(f"usher_{body.role.value}")
     await state.devices.insert(device, key)
     await state.audit.add(principal.id, "device.create", device.id, now=utc_now())
@@ -64,7 +75,11 @@ async def create_pairing_code(
     """
     now = milliseconds(utc_now())
     pairing = PairingCode(
-        id=new_id(), name=body.name, created_by=principal.id, expires_at=now + _CODE_FOR
+        id=new_id(),
+        name=body.name,
+        created_by=principal.id,
+        expires_at=now + _CODE_FOR,
+        cameras=tuple(sorted(set(body.cameras))),
     )
     code = new_pairing_code()
     await state.pairing_codes.insert(pairing, code)
@@ -96,6 +111,11 @@ async def pair(body: wire.Pairing, request: Request, state: Api) -> wire.DeviceC
     created = await _paired(state, body.code)
     await state.sign_in_failures.forget(attempt)
     return created
+
+
+def _is_shown(device: Device, scope: Scope) -> bool:
+    """Whether a key acts for some camera of the scope, or for none in particular."""
+    return not device.cameras or any(scope.admits(camera_id) for camera_id in device.cameras)
 
 
 async def _paired(state: State, text: str) -> wire.DeviceCreated:

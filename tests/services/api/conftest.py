@@ -77,6 +77,13 @@ class Api:
         """A client of its own; close it."""
         return _client(self.app, **options)
 
+    async def device_for(self, *cameras: str) -> httpx2.AsyncClient:
+        """A client with a detector's key for these cameras; close it."""
+        body = {"name": f"for {cameras}", "cameras": cameras}
+        response = await self.admin.post("/devices", json=body)
+        assert response.status_code == 201, response.text
+        return self.client(headers={"Authorization": f"Bearer {response.json()['key']}"})
+
     async def person(self, name: str | None = None) -> str:
         """A person's id: known where named, else a stranger who was seen once."""
         if name is not None:

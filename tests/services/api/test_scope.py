@@ -38,7 +38,7 @@ EVERYBODYS = {
     "GET /settings": "is of the whole system, and says nothing of anybody",
     "GET /alert-rules": "are of the whole system, and name cameras and addresses, no persons",
     "POST /alerts/mute": "is of one's own account",
-    "GET /devices": "keys are of devices, which may have cameras of all kinds",
+    "GET /devices": "has a test of its own",
     "GET /session": "is of oneself",
     "GET /tokens": "are one's own",
     "GET /events": "has a test of its own",
@@ -391,6 +391,17 @@ async def test_figures_are_of_ones_own_cameras(place: Place) -> None:
     assert [figures[name] for name in counts] == [1, 1, 1, 1]
     everything = (await place.api.viewer.get("/stats")).json()
     assert [everything[name] for name in counts] == [2, 2, 2, 2]
+
+
+async def test_devices_are_those_whose_keys_are_for_ones_own_cameras(place: Place) -> None:
+    for cameras in ([], [DOOR], [YARD], [DOOR, YARD]):
+        body = {"name": f"for {cameras}", "cameras": cameras}
+        assert (await place.api.admin.post("/devices", json=body)).status_code == 201
+    response = await place.manager.get("/devices")
+    shown = [one["cameras"] for one in response.json()["items"] if one["name"].startswith("for")]
+    assert sorted(shown) == [[], [DOOR], [DOOR]]
+    everybodys = (await place.api.manager.get("/devices")).json()["items"]
+    assert [YARD, DOOR] in [one["cameras"] for one in everybodys]
 
 
 async def test_events_are_of_ones_own_cameras(place: Place) -> None:

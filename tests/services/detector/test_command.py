@@ -171,6 +171,17 @@ def test_detect_waits_for_the_api_and_loses_nothing_of_a_file(
     assert records[-1]["uploaded"] == records[-1]["crops"] == len(api.stored)
 
 
+def test_detect_fails_with_one_clear_line_when_the_key_is_for_another_camera(
+    detect: Detect, api: FakeApi, clip: Path
+) -> None:
+    api.script = [problem(403, "CameraDenied")] * 100
+    status, records, rest = detect(*of_desk(clip, api)).ended()
+    assert (status, rest) == (1, "usher: because of CameraDenied")
+    assert records[-1]["refused"] == records[-1]["crops"] >= 1
+    (refused, *_) = [record for record in records if record["event"] == "upload_refused"]
+    assert (refused["level"], refused["camera"]) == ("error", "desk")
+
+
 def test_detect_fails_with_one_clear_line_when_the_key_is_wrong(
     detect: Detect, api: FakeApi, clip: Path
 ) -> None:

@@ -189,6 +189,17 @@ def test_command_pairs_and_says_what_is_next(
     report_with(system, key)
 
 
+def test_command_says_for_which_cameras_the_key_is(
+    system: RunningSystem, admin: httpx2.Client, tmp_path: Path
+) -> None:
+    wanted = {"name": "Yard", "cameras": ["yard", "gate"]}
+    code = str(admin.post("/pairing-codes", json=wanted).json()["code"])
+    done = detect(tmp_path, "--pair", code, "--api", system.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It is for gate, yard and no other camera." in done.stdout
+    assert "usher detect --source 0 --camera-id gate --api" in done.stdout
+
+
 def test_command_fails_with_one_clear_line_when_the_code_is_wrong(
     system: RunningSystem, tmp_path: Path
 ) -> None:

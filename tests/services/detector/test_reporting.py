@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import httpx2
@@ -20,7 +21,7 @@ from services.detector.reporting import MAX_FRAME_BYTES, CameraStatus, Reporter,
 from tests.running import RunningSystem, run_system
 from usher.client import UsherClient
 from usher.domain.records import CameraState
-from usher.wire import API_PREFIX, CameraRates, SpoolBooks
+from usher.wire import API_PREFIX, CameraRates, DeviceCreate, SpoolBooks
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RATES = CameraRates(fps=15, detector_fps=6, skipped=3, faces=2, tracks=1, stage_ms={"detect": 20.5})
@@ -286,6 +287,45 @@ def test_reports_hold_the_time_of_a_device_whose_clock_is_ahead(
     start()
     told = cameras.wait_until("ahead", state="live")
     assert datetime.fromisoformat(told["state_since"]) < ahead
+
+
+@pytest.fixture
+def narrow_key(system: RunningSystem) -> str:
+    """A key for one camera, which the tests call `own`."""
+    with UsherClient(system.url) as admin:
+        admin.sign_in(system.admin_username, system.admin_password)
+        return admin.create_device(DeviceCreate(name="narrow", cameras=["own"])).key
+
+
+def test_other_cameras_are_told_when_the_key_is_not_for_one(
+    start: Start, cameras: Cameras, narrow_key: str
+) -> None:
+    cameras.put("foreign")
+    cameras.put("own")
+    with structlog.testing.capture_logs() as logs:
+        start(key=narrow_key, interval_s=0.05)
+        first = cameras.wait_until("own", state="live")["reported_at"]
+        cameras.put("own", rates=RATES)
+        later = cameras.wait_until("own", rates=RATES.model_dump())["reported_at"]
+    assert later > first
+    assert cameras.told("foreign")["state"] is None
+    (line,) = logs  # once, however often it is tried
+    assert (line["event"], line["camera"]) == ("camera_denied", "foreign")
+    assert line["reason"].startswith("this key is for the camera own, not for foreign: ")
+
+
+def test_camera_is_told_when_the_device_has_got_a_key_for_it(
+    system: RunningSystem, cameras: Cameras, narrow_key: str
+) -> None:
+    keys = chain([narrow_key], repeat(system.device_key))
+    cameras.put("late")
+    reporter = Reporter(
+        lambda: UsherClient(system.url, next(keys), timeout_s=5), cameras, interval_s=0.1
+    )
+    try:
+        cameras.wait_until("late", state="live")
+    finally:
+        reporter.close()
 
 
 def test_reports_go_on_when_the_device_is_paired_anew(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 
 import httpx2
@@ -234,6 +234,35 @@ def test_crop_that_the_api_refuses_is_set_aside_and_the_rest_goes_on(
 # ---- A key that is not let in -----------------------------------------------------------------
 
 
+def test_crop_of_a_camera_that_the_key_is_not_for_is_set_aside_and_the_rest_goes_on(
+    api: FakeApi, spool: Spool, uploader_to: MakeUploader
+) -> None:
+    api.script = [problem(403, "CameraDenied")]
+    spool.put(upload(1))
+    spool.put(upload(2))
+    with capture_logs() as logged:
+        uploader = uploader_to(api.url)
+        assert uploader.wait_empty()
+    assert api.requests == ["key-1", "key-2"]
+    assert spool.refusals() == [("key-1", "because of CameraDenied")]
+    assert uploader.failure is None
+    assert str(uploader.denied) == "because of CameraDenied"
+    (line,) = [line for line in logged if line["event"] == "upload_refused"]
+    assert (line["camera"], line["reason"]) == ("door", "because of CameraDenied")
+
+
+def test_uploader_takes_another_key_when_the_one_before_is_for_other_cameras(
+    api: FakeApi, spool: Spool, uploader_to: MakeUploader
+) -> None:
+    keys = chain([KEY], repeat("another"))
+    api.script = [problem(403, "CameraDenied")]
+    spool.put(upload(1))
+    spool.put(upload(2))
+    uploader = uploader_to(lambda: UsherClient(api.url, next(keys), timeout_s=5))
+    wait_until(lambda: isinstance(uploader.failure, NotAuthenticated))
+    assert (spool.books().refused, spool.books().pending) == (1, 1)
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("answer", "failure"),
@@ -339,7 +368,7 @@ def test_outage_of_an_hour_loses_nothing_and_costs_few_tries(
     spool.close()
     assert 40 < len(tries) < 250
     assert len([moment for moment in tries if moment < 60]) > 4
-    assert max(later - earlier for earlier, later in itertools.pairwise(tries)) <= 60
+    assert max(later - earlier for earlier, later in pairwise(tries)) <= 60
     assert sorted(stored) == sorted(f"key-{number}" for number in range(120))
     if in_flight == 1:
         assert stored == [f"key-{number}" for number in range(120)]

@@ -108,6 +108,8 @@ GUARD = User(
     must_renew=True,
 )
 TOKEN = Token(id="t", name="till", user_id="u", role=Role.VIEWER, created_at=NOON)
+CODE = PairingCode(id="c", name="Door", created_by="u", expires_at=NOON)
+DEVICE = Device(id="d", name="edge", role=Role.DEVICE, created_at=NOON)
 ENTRY = AuditEntry(id="e", at=NOON, actor="u", action="person.create", subject="p-1")
 RECORDS = [
     ("detection", detection(box=None)),
@@ -136,8 +138,10 @@ RECORDS = [
     ("camera", Camera(id="door", name="The door", managers=("ada", "bob"), last_seen_at=NOON)),
     ("camera", Camera(id="yard", name="yard")),
     ("camera", REPORTED),
-    ("pairing_code", PairingCode(id="c", name="Door", created_by="u", expires_at=NOON)),
-    ("device", Device(id="d", name="edge", role=Role.DEVICE, created_at=NOON)),
+    ("pairing_code", CODE),
+    ("pairing_code", replace(CODE, cameras=("door", "yard"))),
+    ("device", DEVICE),
+    ("device", replace(DEVICE, cameras=("door", "yard"), last_seen_at=NOON)),
     ("user", User(id="u", username="ada", role=Role.ADMIN, password_hash="hash")),
     ("user", GUARD),
     ("token", TOKEN),

@@ -22,7 +22,9 @@ LAST = NOON + timedelta(minutes=10)
 @pytest.fixture
 async def codes(prepared: Database) -> PairingCodes:
     codes = PairingCodes(prepared)
-    pairing = PairingCode(id="c", name="Front door", created_by="u", expires_at=LAST)
+    pairing = PairingCode(
+        id="c", name="Front door", created_by="u", expires_at=LAST, cameras=("door", "yard")
+    )
     await codes.insert(pairing, CODE)
     return codes
 
@@ -34,6 +36,7 @@ async def test_code_becomes_a_device_with_its_key_when_it_is_used(
     assert found is not None
     device, pairing = found
     assert (device.id, device.name, device.role) == ("d", "Front door", Role.DEVICE)
+    assert device.cameras == ("door", "yard")
     assert pairing.created_by == "u"
     assert await Devices(prepared).by_key("a key") == device
     assert (await codes.get("c")).device_id == "d"

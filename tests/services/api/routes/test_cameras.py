@@ -121,6 +121,20 @@ async def test_camera_is_known_and_shown_as_reported_when_it_is_new(api: Api) ->
     assert camera["device_id"] in [one["id"] for one in devices if one["role"] == "device"]
 
 
+async def test_report_is_refused_when_the_key_is_for_another_camera(api: Api) -> None:
+    assert (await report(api.device, "front", frame=pictures.jpeg(1))).status_code == 200
+    before, picture = await camera_of(api, "front"), await api.viewer.get("/cameras/front/frame")
+    async with await api.device_for("yard") as device:
+        assert (await report(device, "yard")).status_code == 200
+        forged = await report(device, "front", frame=pictures.jpeg(2), **FROZEN)
+        detail = check_problem(forged, 403, "CameraDenied")
+        check_problem(await report(device, "unheard-of"), 403, "CameraDenied")
+    assert detail.startswith("this key is for the camera yard, not for front: ")
+    assert await camera_of(api, "front") == before
+    assert (await api.viewer.get("/cameras/front/frame")).content == picture.content
+    assert await api.database["cameras"].count_documents({}) == 2
+
+
 async def test_report_replaces_the_one_before_and_nothing_that_people_set(api: Api) -> None:
     await api.detection(camera_id="yard")
     await api.manager.patch("/cameras/yard", json={"name": "Back yard", "managers": ["@ann"]})

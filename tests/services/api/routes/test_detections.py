@@ -55,6 +55,18 @@ async def test_upload_is_stored_with_its_crop_when_it_is_valid(api: Api) -> None
     }
 
 
+async def test_upload_is_refused_when_the_key_is_for_other_cameras(api: Api) -> None:
+    async with await api.device_for("yard", "door") as device:
+        assert (await upload(device, camera_id="door")).status_code == 201
+        before = await api.counts()
+        detail = check_problem(await upload(device, camera_id="gate"), 403, "CameraDenied")
+    assert detail == (
+        "this key is for the cameras door, yard, not for gate: "
+        "name the camera as one of these, or make another key"
+    )
+    assert await api.counts() == before
+
+
 async def test_upload_counts_and_notes_when_the_device_was_seen(api: Api) -> None:
     await api.detection()
     devices = {item["name"]: item for item in (await api.admin.get("/devices")).json()["items"]}

@@ -37,6 +37,38 @@ async def test_device_gets_no_role_of_a_person(api: Api, role: str | None) -> No
     check_problem(await api.admin.post("/devices", json=body), 422)
 
 
+async def test_device_shows_the_cameras_of_its_key(api: Api) -> None:
+    body = {"name": "two doors", "cameras": ["yard", "door", "yard"]}
+    created = (await api.admin.post("/devices", json=body)).json()
+    assert created["cameras"] == ["door", "yard"]
+    listed = (await api.manager.get("/devices")).json()["items"]
+    cameras = {one["id"]: one["cameras"] for one in listed}
+    assert cameras.pop(created["id"]) == ["door", "yard"]
+    assert cameras and not any(cameras.values())
+
+
+async def test_device_is_for_any_camera_when_it_is_older_than_keys_for_some(api: Api) -> None:
+    async with await api.device_for("door") as device:
+        check_problem(await upload(device, camera_id="yard"), 403, "CameraDenied")
+        await api.database["devices"].update_many({}, {"$unset": {"cameras": ""}})
+        assert (await upload(device, camera_id="yard")).status_code == 201
+
+
+async def test_notifier_is_refused_when_cameras_are_named(api: Api) -> None:
+    body = {"name": "bot", "role": "notifier", "cameras": ["door"]}
+    detail = check_problem(await api.admin.post("/devices", json=body), 400, "InvalidInput")
+    assert "leave `cameras` out" in detail
+    assert await api.database["devices"].count_documents({"name": "bot"}) == 0
+
+
+@pytest.mark.parametrize("path", ["/devices", "/pairing-codes"])
+@pytest.mark.parametrize("cameras", [None, "door", ["no such name"], ["door"] * 101])
+async def test_key_is_not_made_when_its_cameras_are_wrong(
+    api: Api, path: str, cameras: object
+) -> None:
+    check_problem(await api.admin.post(path, json={"name": "door", "cameras": cameras}), 422)
+
+
 async def test_device_is_not_found_when_there_is_none(api: Api) -> None:
     check_problem(await api.admin.delete("/devices/none"), 404, "NotFound")
 
@@ -44,8 +76,8 @@ async def test_device_is_not_found_when_there_is_none(api: Api) -> None:
 # ---- Pairing -------------------------------------------------------------------------------------
 
 
-async def new_code(api: Api, name: str = "Front door") -> dict[str, str]:
-    response = await api.admin.post("/pairing-codes", json={"name": name})
+async def new_code(api: Api, name: str = "Front door", **fields: object) -> dict[str, str]:
+    response = await api.admin.post("/pairing-codes", json={"name": name, **fields})
     assert response.status_code == 201, response.text
     created: dict[str, str] = response.json()
     return created
@@ -80,6 +112,16 @@ async def test_code_fetches_a_key_that_may_upload_when_a_device_pairs(api: Api) 
         check_problem(await paired.get("/detections"), 403)
     listed = (await api.manager.get("/devices")).json()["items"]
     assert device["id"] in [one["id"] for one in listed]
+
+
+async def test_code_hands_its_cameras_on_when_a_device_pairs(api: Api) -> None:
+    created = await new_code(api, cameras=["yard", "door"])
+    assert created["cameras"] == ["door", "yard"]
+    device = (await pair(api.nobody, created["code"])).json()
+    assert device["cameras"] == ["door", "yard"]
+    async with api.client(headers={"Authorization": f"Bearer {device['key']}"}) as paired:
+        assert (await upload(paired, camera_id="yard")).status_code == 201
+        check_problem(await upload(paired, camera_id="gate"), 403, "CameraDenied")
 
 
 async def test_code_says_which_device_has_used_it(api: Api) -> None:
