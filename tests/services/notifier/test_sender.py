@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from rich.console import Console
 
 from services.notifier import sender as sender_module
-from services.notifier.channels import DeliveryFailed
+from services.notifier.channels import DeliveryFailed, Missing
+from services.notifier.channels.console import ConsoleChannel
 from services.notifier.messages import Message
 from services.notifier.sender import AT_ONCE, Pacing, Sender
 from usher.client import UsherClient
@@ -69,6 +71,18 @@ def test_sender_delivers_an_alert_with_its_picture_and_settles_it() -> None:
     assert seam.body(2) == {"claim_token": "t1", "delivery_ids": ["a1-d"], "error": None}
     ((address, message),) = inbox.delivered
     assert (address, message.id, message.pictures) == ("@ann", "a1-d", (JPEG,))
+
+
+def test_sender_says_which_channels_are_set_up() -> None:
+    seam = Seam(batch())
+    channels: Any = {
+        "chat": ConsoleChannel(Console()),
+        "default": ConsoleChannel(Console()),
+        "mail": Missing("set one up"),
+        "webhook": Inbox(),
+    }
+    Sender(seam.client(), channels, "http://usher.test", Event(), poll_s=0.01).send_next()
+    assert seam.body(0)["sends_by"] == ["console", "webhook"]
 
 
 def test_sender_does_nothing_when_nothing_is_due() -> None:
