@@ -22,6 +22,16 @@ const CHANNELS: Record<string, string> = {
   apprise: "Apprise ",
 };
 
+/** What those addresses are told by; what has no channel of its own is an account of the chat. */
+export function channelsOf(addresses: string[]): string[] {
+  const named = addresses.filter((to) => to !== "managers");
+  const channels = named.map((to) => {
+    const [channel = ""] = to.split(":");
+    return to.includes(":") && channel in CHANNELS ? channel : "chat";
+  });
+  return [...new Set(channels)];
+}
+
 /** "@ann", "ann@example.org", "webhook ops", of `CHANNEL:ADDRESS`. */
 export function addressWords(to: string): string {
   if (to === "managers") return "the managers";

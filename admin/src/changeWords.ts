@@ -14,9 +14,10 @@ export function changeWords({ kind, persons, detections }: IdentityChange): stri
     case "merge":
       return `Merged ${others ?? "somebody"} into ${meant}: ${pictures}`;
     case "move":
-      return others
-        ? `Moved ${pictures} from ${others} to ${meant}`
-        : `Corrected ${pictures} of ${meant}`;
+      if (others) return `Moved ${pictures} from ${others} to ${meant}`;
+      return detections > 0
+        ? `Corrected ${pictures} of ${meant}`
+        : `Confirmed that a picture shows ${meant}`;
     case "reject":
       return others ? `Said that ${others} is not ${meant}` : `Said that a picture is not ${meant}`;
     case "update":

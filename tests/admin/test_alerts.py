@@ -46,6 +46,7 @@ async def test_rule_is_added_with_what_it_would_have_sent_changed_and_removed(
     await tells.fill("mail:ann@example.org")
     await tells.press("Enter")
     await expect(preview).to_contain_text("in 2 messages")
+    await expect(form.get_by_text("Nothing is sent by mail now")).to_be_visible()
     await form.get_by_label("Strangers").uncheck()
     await expect(form.get_by_role("button", name="Add", exact=True)).to_be_disabled()
     await form.get_by_label("Everybody Usher knows").check()

@@ -333,3 +333,15 @@ async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:
 
     await expect(page.get_by_role("heading", name="Alerts", level=1)).to_be_visible()
     await expect(page.get_by_role("link", name="People")).not_to_be_in_viewport()
+
+
+async def test_second_click_of_two_does_nothing(page: Page) -> None:
+    await page.goto("/people")
+    await page.get_by_role("button", name="Add person").click()
+    dialog = page.get_by_role("dialog", name="Add person")
+    await dialog.get_by_label("Name", exact=True).fill("Dora Double")
+    await dialog.get_by_role("button", name="Add", exact=True).dblclick()
+    await expect(page.get_by_role("heading", name="Dora Double")).to_be_visible()
+    await expect(page.get_by_text("That did not work")).to_have_count(0)
+    await page.goto("/people?q=Dora")
+    await expect(page.get_by_role("list", name="Persons").get_by_role("listitem")).to_have_count(1)

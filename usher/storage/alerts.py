@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection as Container
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from usher.domain.errors import Conflict, LeaseLost, NotFound
 from usher.domain.identifiers import new_id
-from usher.domain.records import Alert, AlertStatus, Delivery, DeliveryKind
+from usher.domain.records import Alert, AlertStatus, Delivery, DeliveryKind, IdentityChange
 from usher.domain.scope import EVERYTHING, Scope
 from usher.storage.database import Database, Session
 from usher.storage.documents import Document, alert_from_document, to_document
@@ -24,6 +25,8 @@ MAX_ATTEMPTS = 150
 """With the pauses between them, about a day: a chat that is away for a night loses nothing."""
 _FIRST_BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 600.0
+_GIVEN_WITHIN = timedelta(seconds=10)
+"""How long after a change the answer is noted that comes of it."""
 _TELLS_OF_ANSWERS = ("chat", "default")
 """Channels that say who has answered; to the others an answer is no news."""
 
@@ -169,6 +172,20 @@ class Alerts:
             {**of, "answered_at": None},
             [{"$set": {"answered_at": "$$NOW", **literal, "deliveries": _AFTER_ANSWER}}, _SUMMARY],
             session=session,
+        )
+        return result.modified_count
+
+    async def reopen(self, change: IdentityChange) -> int:
+        """Take back the answers that came of a change; how many alerts have none now.
+
+        They are those that whoever made the change gave with it, about those persons. A chat that
+        was told of the answer is not told that it was taken back.
+        """
+        given = {"$gte": change.at, "$lte": change.at + _GIVEN_WITHIN}
+        theirs = {"person_id": {"$in": list(change.persons)}, "answered_by": change.actor}
+        nothing = dict.fromkeys(("answered_at", "answered_by", "answer"))
+        result = await self._alerts.update_many(
+            {**theirs, "answered_at": given}, [{"$set": nothing}, _SUMMARY]
         )
         return result.modified_count
 

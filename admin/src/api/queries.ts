@@ -14,7 +14,7 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { isoDay, midnight, startOfDay } from "../format";
 import * as client from "./client";
 import type {
@@ -105,14 +105,23 @@ function isNotSession({ queryKey }: { queryKey: readonly unknown[] }): boolean {
  */
 export function useChange<Result = unknown>() {
   type Change = { request: () => Promise<Result>; onDone?: (result: Result) => void };
+  const isBusy = useRef(false);
   const { mutate, isPending } = useMutation({
-    mutationFn: ({ request }: Change) => request(),
+    mutationFn: ({ request }: Change) =>
+      request().finally(() => {
+        isBusy.current = false;
+      }),
     onSuccess: (result, { onDone }) => onDone?.(result),
   });
-  return {
-    isPending,
-    run: (request: Change["request"], onDone?: Change["onDone"]) => mutate({ request, onDone }),
-  };
+
+  // The second click of two comes before the button is drawn as busy.
+  function run(request: Change["request"], onDone?: Change["onDone"]) {
+    if (isBusy.current) return;
+    isBusy.current = true;
+    mutate({ request, onDone });
+  }
+
+  return { isPending, run };
 }
 
 export function useSession() {

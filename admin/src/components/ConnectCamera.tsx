@@ -1,6 +1,7 @@
 import {
   Alert,
   Button,
+  Code,
   Group,
   Loader,
   Modal,
@@ -185,6 +186,8 @@ function Waiting({
       {LOOPBACK.has(hostname) && (
         <Text fz="sm" c="dimmed">
           In place of {hostname}, write the address at which the other computer reaches this one.
+          Usher listens to this computer alone unless it was started with{" "}
+          <Code>USHER_HOST=0.0.0.0</Code>.
         </Text>
       )}
       {paired && <Arrival name={code.name} />}

@@ -38,6 +38,10 @@ function Keep({ detection, person }: { detection: Detection; person: PersonBrief
   return (
     <Button
       variant="default"
+      h="auto"
+      mih={36}
+      py={6}
+      styles={{ label: { whiteSpace: "normal" } }}
       leftSection={<IconPhotoPlus size={16} aria-hidden />}
       disabled={change.isPending}
       onClick={keep}

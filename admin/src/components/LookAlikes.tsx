@@ -8,7 +8,7 @@ import { PersonPortrait } from "./PersonPortrait";
 const WORDS: Record<Confidence, string> = {
   high: "Would be taken for each other",
   medium: "May be taken for each other",
-  low: "Are seldom taken for each other",
+  low: "Could be taken for each other, seldom",
 };
 
 /** Pairs of people who are hard to tell apart, or are one person twice. */

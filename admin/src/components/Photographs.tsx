@@ -129,8 +129,6 @@ function Doubts({
   if (doubtful.size === 0 && others.length === 0) return null;
   return (
     <Alert color="orange" title="Are all of these the same person?">
-      {doubtful.size > 0 &&
-        `${count(doubtful.size, "photograph")} may show somebody else: look at what is marked, and remove what is not ${personName(person)}. `}
       {others.length > 0 && (
         <>
           Usher may take {personName(person)} for{" "}
@@ -142,9 +140,11 @@ function Doubts({
               </Anchor>
             </Fragment>
           ))}
-          . If they are one person, merge them.
+          . If they are one person, merge them.{" "}
         </>
       )}
+      {doubtful.size > 0 &&
+        `${others.length > 0 ? "If not, " : ""}${count(doubtful.size, "photograph")} may show somebody else: look at what is marked, and remove what is not ${personName(person)}.`}
     </Alert>
   );
 }

@@ -13,9 +13,16 @@ import {
 } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
-import { addressWords, isAboutAbsence, SUBJECTS } from "../alertWords";
+import { addressWords, channelsOf, isAboutAbsence, SUBJECTS } from "../alertWords";
 import { createAlertRule, removeAlertRule, replaceAlertRule } from "../api/client";
-import { useCameraName, useCameras, useChange, useClasses, useRulePreview } from "../api/queries";
+import {
+  useCameraName,
+  useCameras,
+  useChange,
+  useClasses,
+  useRulePreview,
+  useSettings,
+} from "../api/queries";
 import type { AlertRule, AlertRuleBody, Subject } from "../api/types";
 import { clockTime, count, listed } from "../format";
 import { personName } from "../outcome";
@@ -213,16 +220,25 @@ function Addresses({
   value: string[];
   onChange: (to: string[]) => void;
 }) {
+  const ways = useSettings().data?.channels;
+  const missing = ways ? channelsOf(value).filter((channel) => !ways.includes(channel)) : [];
   return (
-    <TagsInput
-      label={label}
-      description={description}
-      data={[MANAGERS]}
-      value={value}
-      onChange={onChange}
-      maxTags={50}
-      acceptValueOnBlur
-    />
+    <div>
+      <TagsInput
+        label={label}
+        description={description}
+        data={[MANAGERS]}
+        value={value}
+        onChange={onChange}
+        maxTags={50}
+        acceptValueOnBlur
+      />
+      {missing.length > 0 && (
+        <Text fz="xs" mt={4} role="status">
+          Nothing is sent by {listed(missing)} now: it is not set up, or its notifier does not run.
+        </Text>
+      )}
+    </div>
   );
 }
 

@@ -137,7 +137,13 @@ function Undoable({
   return (
     <Group justify="space-between" wrap="nowrap" gap="sm">
       <span>{done}</span>
-      <Button size="compact-sm" variant="light" aria-keyshortcuts="Control+Z U" onClick={undo}>
+      <Button
+        size="compact-sm"
+        variant="light"
+        flex="none"
+        aria-keyshortcuts="Control+Z U"
+        onClick={undo}
+      >
         Undo
       </Button>
     </Group>

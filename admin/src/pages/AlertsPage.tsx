@@ -114,6 +114,7 @@ function Nowhere() {
 function AlertRow({ alert }: { alert: Alert }) {
   const linkTo = useDetectionLink();
   const { label, color } = STATUSES[alert.status];
+  const printed = alert.status === "sent" && wentNowhere(alert);
   const name = alert.person ? personName(alert.person) : "Somebody";
   return (
     <Link className={styles.row} to={linkTo(alert.detection_id)}>
@@ -147,8 +148,8 @@ function AlertRow({ alert }: { alert: Alert }) {
         )}
       </Stack>
       <div className={styles.status}>
-        <Badge variant="light" color={color}>
-          {label}
+        <Badge variant="light" color={printed ? "gray" : color}>
+          {printed ? "Printed" : label}
         </Badge>
         <Text fz="xs" c="dimmed">
           {alert.sent_at ? (

@@ -222,6 +222,8 @@ function PersonCard({ person }: { person: Person }) {
 
 function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const navigate = useNavigate();
+  // Back leads to where the link to this dialog stood, and not into it again.
+  const isLinkedTo = useSearchParams()[0].has("add");
   const change = useChange<Person>();
 
   const [asked, setAsked] = useState<{ namesake: Person; person: PersonCreate }>();
@@ -239,7 +241,7 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
   function add(person: PersonCreate) {
     change.run(
       () => createPerson(person),
-      ({ id }) => navigate(`/people/${id}`),
+      ({ id }) => navigate(`/people/${id}`, { replace: isLinkedTo }),
     );
   }
 

@@ -34,5 +34,6 @@ async def undo(
     if change.actor != principal.id:
         await check_own(state, change.persons, principal)
     undone = await state.history.undo(body.change_id, actor=principal.id)
+    await state.alerts.reopen(undone)
     await state.audit.add(principal.id, "identity.undo", undone.id, now=utc_now())
     return await one_change_view(state, undone)

@@ -76,7 +76,10 @@ async def change_password(
 ) -> None:
     """Change one's own password. It ends every session, this one too."""
     user, _ = _of_session(principal)
-    await _proven(state, user.username, change.current_password, request)
+    try:
+        await _proven(state, user.username, change.current_password, request)
+    except NotAuthenticated as error:
+        raise NotAuthenticated("the current password is wrong") from error
     if change.new_password == change.current_password:
         raise Conflict("the new password is the one that you have")
     renewed = {"password_hash": await hash_password(change.new_password), "must_renew": False}

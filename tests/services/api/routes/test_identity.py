@@ -104,3 +104,33 @@ def test_client_corrects_and_takes_back_when_the_whole_system_runs(
             client.undo(change.id)
         rejected = client.reject(detection_id, Rejection(person_id=stranger.id))
         assert rejected.person is None
+
+
+@pytest.mark.parametrize("answer", ["name", "merge", "not a face"])
+async def test_undo_takes_back_the_answer_that_came_of_the_change(api: Api, answer: str) -> None:
+    detection_id = await api.detection()
+    stranger = await api.assigned(detection_id)
+    alert_id = await api.alert(stranger, detection_id=detection_id)
+    other = await api.alert(await api.person())
+    await api.manager.post(f"/alerts/{other}/answer", json={"answer": "is taken care of"})
+    match answer:
+        case "name":
+            await api.manager.patch(f"/persons/{stranger}", json={"name": "Tom"})
+        case "merge":
+            ada = await api.person("Ada")
+            await api.manager.post(f"/persons/{ada}/merge", json={"person_ids": [stranger]})
+        case _:
+            not_a_face = {"not_a_face": True}
+            await api.manager.post(f"/detections/{detection_id}/assign", json=not_a_face)
+    assert (await answers(api))[alert_id]
+
+    change = (await api.manager.get("/identity/changes")).json()["items"][0]
+    undone = await api.manager.post("/identity/undo", json={"change_id": change["id"]})
+
+    assert undone.status_code == 200, undone.text
+    assert await answers(api) == {alert_id: None, other: "is taken care of"}
+
+
+async def answers(api: Api) -> dict[str, str | None]:
+    found = (await api.manager.get("/alerts")).json()["items"]
+    return {alert["id"]: alert["answer"] for alert in found}

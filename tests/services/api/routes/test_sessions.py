@@ -211,7 +211,8 @@ async def test_password_change_ends_every_session_and_the_old_password(api: Api)
 
 async def test_password_stays_when_the_current_one_is_wrong(api: Api) -> None:
     change = {"current_password": "wrong", "new_password": NEW_PASSWORD}
-    check_problem(await api.viewer.post("/session/password", json=change), 401)
+    detail = check_problem(await api.viewer.post("/session/password", json=change), 401)
+    assert detail == "the current password is wrong"
     assert (await sign_in(api.nobody)).status_code == 200
 
 
