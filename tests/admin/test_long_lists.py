@@ -20,7 +20,7 @@ CLASSIFIES = False
 CROWD = 400
 IN_DOCUMENT = 120
 """Rows of a window of 800 pixels, and some beyond it."""
-SCREENS = 400
+SCREENS = 1200
 """To scroll at most: many times the list's length, for pages that come late."""
 
 
