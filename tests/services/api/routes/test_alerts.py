@@ -293,6 +293,17 @@ async def link(api: Api, username: str, account: str) -> None:
     assert changed.json()["accounts"] == [f"chat:{account}"], changed.text
 
 
+async def test_account_of_an_admin_is_a_managers_in_a_chat(api: Api) -> None:
+    await link(api, "admin", "@ann")
+    asks = {"X-Usher-Account": "chat:@ann"}
+    kept = {"strangers_kept_days": 1, "known_kept_days": 1}
+    refused = await api.notifier.patch("/settings", json=kept, headers=asks)
+    check_problem(refused, 403, "PermissionDenied")
+    stranger = f"/persons/{await api.person()}"
+    named = await api.notifier.patch(stranger, json={"name": "Eve"}, headers=asks)
+    assert named.status_code == 200
+
+
 async def test_account_may_what_its_linked_user_may(api: Api) -> None:
     stranger = await api.person()
     path, asks = f"/persons/{stranger}", {"X-Usher-Account": "chat:@ann"}

@@ -5,7 +5,7 @@ import io
 import random
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -588,3 +588,21 @@ def test_detection_is_classified_when_the_whole_system_runs(
     assert found.person is not None
     assert found.quality is not None
     assert found.quality.acceptable
+
+
+async def test_detection_is_captured_no_later_than_it_is_received(api: Api) -> None:
+    detection_id = await api.detection(captured_at="2190-01-01T00:00:00Z")
+    captured_at = (await api.viewer.get(f"/detections/{detection_id}")).json()["captured_at"]
+    assert datetime.fromisoformat(captured_at) <= datetime.now(UTC)
+
+
+async def test_picture_that_cannot_be_deleted_keeps_no_other(own_api: Api) -> None:
+    person_id = await own_api.person()
+    await own_api.assigned(await own_api.detection(1), person_id)
+    stuck, *others = own_api.crop_files()
+    stuck.unlink()
+    (stuck / "in the way").mkdir(parents=True)
+    assert (await own_api.manager.delete(f"/persons/{person_id}")).status_code == 200
+    assert others and not [path for path in others if path.exists()]
+    entry = await own_api.database["audit"].find_one({"kind": "person.delete"})
+    assert entry is not None and entry["subject"] == person_id

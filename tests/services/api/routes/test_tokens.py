@@ -116,3 +116,17 @@ async def test_token_is_revoked_by_its_maker_or_an_admin_alone(api: Api) -> None
 )
 async def test_token_is_refused_when_the_body_is_wrong(api: Api, body: dict[str, object]) -> None:
     check_problem(await api.admin.post("/tokens", json=body), 422)
+
+
+async def test_token_of_an_admin_is_not_narrowed_to_cameras(api: Api) -> None:
+    body = {"name": "till", "role": "admin", "cameras": ["door"]}
+    check_problem(await api.admin.post("/tokens", json=body), 400, "InvalidInput")
+
+
+async def test_token_rests_while_its_maker_has_a_password_to_change(api: Api) -> None:
+    created = await make(api.manager, role="manager")
+    async with api.client(headers=bearer(created)) as client:
+        assert (await client.get("/persons")).status_code == 200
+        path = f"/users/{await id_of(api, 'manager')}/password"
+        assert (await api.admin.post(path)).is_success
+        check_problem(await client.get("/persons"), 401, "NotAuthenticated")
