@@ -343,13 +343,7 @@ class UsherClient:
 
     def create_person(self, new: PersonCreate, *, idempotency_key: str | None = None) -> Person:
         """Add somebody known. Two may have one name; a repeat with the same key adds nobody."""
-        response = self._request(
-            "POST",
-            "/persons",
-            json=new.model_dump(mode="json", exclude_unset=True),
-            headers=_once(idempotency_key),
-        )
-        return Person.model_validate_json(response.content)
+        return self._send(Person, "POST", "/persons", new, idempotency_key=idempotency_key)
 
     def update_person(self, person_id: str, update: PersonUpdate) -> Person:
         return self._send(Person, "PATCH", f"/persons/{person_id}", update)
@@ -522,13 +516,7 @@ class UsherClient:
         self, rule: AlertRuleBody, *, idempotency_key: str | None = None
     ) -> AlertRule:
         """Add a rule; a repeat with the same key adds none."""
-        response = self._request(
-            "POST",
-            "/alert-rules",
-            json=rule.model_dump(mode="json", exclude_unset=True),
-            headers=_once(idempotency_key),
-        )
-        return AlertRule.model_validate_json(response.content)
+        return self._send(AlertRule, "POST", "/alert-rules", rule, idempotency_key=idempotency_key)
 
     def replace_alert_rule(self, rule_id: str, rule: AlertRuleBody) -> AlertRule:
         return self._send(AlertRule, "PUT", f"/alert-rules/{rule_id}", rule)
@@ -617,10 +605,17 @@ class UsherClient:
     ) -> Model:
         return model.model_validate_json(self._request("GET", path, params=params).content)
 
-    def _send(self, model: type[Model], method: str, path: str, body: Body) -> Model:
-        response = self._request(
-            method, path, json=body.model_dump(mode="json", exclude_unset=True)
-        )
+    def _send(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        body: Body,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Model:
+        content = body.model_dump(mode="json", exclude_unset=True)
+        response = self._request(method, path, json=content, headers=_once(idempotency_key))
         return model.model_validate_json(response.content)
 
     def _request(self, method: str, path: str, **options: Any) -> httpx2.Response:

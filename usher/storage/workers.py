@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +42,12 @@ class Workers:
 
     def __init__(self, database: Database) -> None:
         self._workers = database["workers"]
+        self._said_at_s: dict[str, float] = {}
+
+    def is_due(self, worker_id: str) -> bool:
+        """Whether it is time that a process is noted again: it may show itself far more often."""
+        said_at_s = self._said_at_s.get(worker_id, -math.inf)
+        return time.monotonic() - said_at_s >= SAYS_SO_EVERY_S
 
     async def works(
         self, worker_id: str, kind: WorkerKind, name: str, channels: Sequence[str] = ()
@@ -50,6 +58,7 @@ class Workers:
         await self._workers.update_one(
             {"_id": worker_id}, [{"$set": {**literal, "seen_at": "$$NOW"}}], upsert=True
         )
+        self._said_at_s[worker_id] = time.monotonic()
 
     async def ended(self, worker_id: str) -> None:
         """Note that a process works no more."""

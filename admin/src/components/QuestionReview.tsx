@@ -97,7 +97,6 @@ function SeveralQuestions({
   const detections = chosen.flatMap((question) => question.detections);
 
   function answer(request: () => Promise<unknown>, done: string) {
-    if (change.isPending) return;
     change.run(request, {
       done: `${count(chosen.length, "question")} answered. ${done}`,
       onDone: () => settle(detections),

@@ -157,7 +157,6 @@ function useStrangerAnswers(strangers: Person[], onAnswered: () => void) {
   const alone = others.length === 0;
 
   function answer(request: () => Promise<unknown>, done: string) {
-    if (change.isPending) return;
     change.run(request, {
       done,
       personId: alone ? only?.id : undefined,

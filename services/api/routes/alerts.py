@@ -142,8 +142,10 @@ async def settle(body: wire.DeliverySettlement, state: Api) -> wire.Page[wire.Al
 
 async def _note_sender(state: State, device_id: str, claim: wire.DeliveryClaim) -> None:
     """Several may have one key: they are told apart by the channels."""
-    names = await state.devices.names([device_id])
     sender_id = ":".join((device_id, *sorted(claim.channels)))
+    if not state.workers.is_due(sender_id):
+        return
+    names = await state.devices.names([device_id])
     name = names.get(device_id, device_id)
     await state.workers.works(sender_id, "notifier", name, claim.sends_by)
 

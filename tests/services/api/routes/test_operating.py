@@ -78,25 +78,29 @@ async def test_system_tells_what_waits_who_works_and_what_is_kept(api: Api) -> N
     assert (await api.admin.get("/system")).json()["classifier"] == "gatehouse"
 
 
-async def test_system_and_settings_tell_who_works_and_what_sends(api: Api) -> None:
-    assert (await api.admin.get("/system")).json()["workers"] == []
-    assert (await api.manager.get("/settings")).json()["channels"] == []
-    notifier = api.clients[Role.NOTIFIER]
+async def test_system_and_settings_tell_who_works_and_what_sends(own_api: Api) -> None:
+    assert (await own_api.admin.get("/system")).json()["workers"] == []
+    assert (await own_api.manager.get("/settings")).json()["channels"] == []
+    notifier = own_api.clients[Role.NOTIFIER]
     for channels, sends_by in ((["mail"], []), (["webhook"], ["webhook"]), (["chat"], ["console"])):
         claim = {"channels": channels, "sends_by": sends_by}
         claimed = await notifier.post("/alerts/deliveries/claim", json=claim)
         assert claimed.status_code == 200
-    await Workers(api.database).works("gatehouse:12:ab", "classifier", "gatehouse")
+        noted = await own_api.database["workers"].find().to_list()
+        again = await notifier.post("/alerts/deliveries/claim", json=claim)
+        assert again.status_code == 200
+        assert await own_api.database["workers"].find().to_list() == noted
+    await Workers(own_api.database).works("gatehouse:12:ab", "classifier", "gatehouse")
 
-    workers = (await api.admin.get("/system")).json()["workers"]
+    workers = (await own_api.admin.get("/system")).json()["workers"]
     assert [(one["kind"], one["channels"]) for one in workers] == [
         ("classifier", []),
         ("notifier", ["console", "webhook"]),
     ]
     assert workers[0]["name"] == "gatehouse"
-    channels = (await api.manager.get("/settings")).json()["channels"]
+    channels = (await own_api.manager.get("/settings")).json()["channels"]
     assert channels == ["console", "webhook"]
 
     long_ago = datetime.now(UTC) - timedelta(seconds=GONE_AFTER_S + 1)
-    await api.database["workers"].update_many({}, {"$set": {"seen_at": long_ago}})
-    assert (await api.admin.get("/system")).json()["workers"] == []
+    await own_api.database["workers"].update_many({}, {"$set": {"seen_at": long_ago}})
+    assert (await own_api.admin.get("/system")).json()["workers"] == []
