@@ -327,7 +327,14 @@ class Served:
 async def served(
     mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Served]:
-    place = Place.new(mongodb_uri, tmp_path_factory.mktemp("served"))
+    async with serving(mongodb_uri, tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving(mongodb_uri: str, folder: Path) -> AsyncIterator[Served]:
+    """An `usher api` of one's own, on a database that goes with it."""
+    place = Place.new(mongodb_uri, folder)
     with command(place) as process:
         wait_until_ready(place, process)
         yield Served(place, psutil.Process(process.pid))

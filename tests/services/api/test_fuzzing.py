@@ -22,7 +22,7 @@ from usher.storage.access import Users
 from usher.storage.database import Database, connected
 from usher.wire import API_PREFIX, CSRF_HEADER, SESSION_COOKIE
 
-from .conftest import Served, upload
+from .conftest import serving, upload
 
 schemathesis = pytest.importorskip("schemathesis")
 from hypothesis import HealthCheck, Phase, settings  # noqa: E402 - comes with it
@@ -68,12 +68,14 @@ class Keys:
 
 
 @pytest.fixture(scope="module")
-async def keys(served: Served) -> AsyncIterator[Keys]:
-    place = served.place
-    async with connected(place.mongodb_uri, place.database) as database:
-        admin, leaving = [await session(database) for _ in range(2)]
-    keys = Keys(place.url, place.device_key, place.notifier_key, admin, leaving, {})
-    yield replace(keys, there=await planted(keys))
+async def keys(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Keys]:
+    """An API that is asked by nobody else: made-up passwords have it refuse this address."""
+    async with serving(mongodb_uri, tmp_path_factory.mktemp("fuzzed")) as served:
+        place = served.place
+        async with connected(place.mongodb_uri, place.database) as database:
+            admin, leaving = [await session(database) for _ in range(2)]
+        keys = Keys(place.url, place.device_key, place.notifier_key, admin, leaving, {})
+        yield replace(keys, there=await planted(keys))
 
 
 async def planted(keys: Keys) -> dict[str, str]:
