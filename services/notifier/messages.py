@@ -49,6 +49,10 @@ _ALIKE = {
     Confidence.LOW: "somewhat alike",
 }
 _UNTROUBLED = (None, CameraState.LIVE, CameraState.STOPPED)
+_PREFIX = {
+    DeliveryKind.ESCALATION: "No answer yet: ",
+    DeliveryKind.REOPENED: "The answer was taken back: ",
+}
 _LISTED = 10
 """Of the alerts of a digest, the newest."""
 
@@ -133,7 +137,7 @@ def alert_message(
     seen_at = _local(alert.captured_at, zone)
     if kind is DeliveryKind.SETTLED:
         return _settled_message(claimed, panel_url)
-    prefix = "No answer yet: " if kind is DeliveryKind.ESCALATION else ""
+    prefix = _PREFIX.get(kind, "")
     said = f"at {_one_line(where)}, {seen_at}"
     if alert.absence:
         said = _missed(alert.absence, alert.captured_at, zone)

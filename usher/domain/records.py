@@ -249,6 +249,8 @@ class DeliveryKind(StrEnum):
     """Nobody has answered."""
     SETTLED = "settled"
     """Somebody has answered."""
+    REOPENED = "reopened"
+    """The answer was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

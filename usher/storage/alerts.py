@@ -178,14 +178,15 @@ class Alerts:
     async def reopen(self, change: IdentityChange) -> int:
         """Take back the answers that came of a change; how many alerts have none now.
 
-        They are those that whoever made the change gave with it, about those persons. A chat that
-        was told of the answer is not told that it was taken back.
+        They are those that whoever made the change gave with it, about those persons. Whoever was
+        told of the answer is asked again.
         """
         given = {"$gte": change.at, "$lte": change.at + _GIVEN_WITHIN}
         theirs = {"person_id": {"$in": list(change.persons)}, "answered_by": change.actor}
         nothing = dict.fromkeys(("answered_at", "answered_by", "answer"))
         result = await self._alerts.update_many(
-            {**theirs, "answered_at": given}, [{"$set": nothing}, _SUMMARY]
+            {**theirs, "answered_at": given},
+            [{"$set": {"deliveries": _AFTER_REOPENING}}, {"$set": nothing}, _SUMMARY],
         )
         return result.modified_count
 
@@ -258,7 +259,6 @@ _TO = {"$concat": ["$deliveries.channel", ":", "$deliveries.address"]}
 _DUE: list[Document] = [{"$match": {"due": True}}, {"$sort": {"captured_at": 1, "_id": 1}}]
 _A_DAY_AGO = {"$dateSubtract": {"startDate": "$$NOW", "unit": "day", "amount": 1}}
 """What was sent before is history: its answer is no news."""
-_OF_CHAT = {"$in": ["$$one.channel", list(_TELLS_OF_ANSWERS)]}
 
 
 def _of_address(to: str) -> Document:
@@ -360,56 +360,65 @@ _SUMMARY: Document = {
 }
 """Sums up an alert's deliveries: sent once everybody who was to be told first has been."""
 
+_IS_HEARD: Document = {
+    "$and": [
+        {"$in": ["$$one.kind", [DeliveryKind.ALERT, DeliveryKind.ESCALATION]]},
+        {"$in": ["$$one.channel", list(_TELLS_OF_ANSWERS)]},
+        {"$eq": ["$$one.status", AlertStatus.SENT]},
+        {"$gt": ["$$one.sent_at", _A_DAY_AGO]},
+    ]
+}
+_IS_OF_THE_ANSWER: Document = {
+    "$and": [
+        {"$eq": ["$$one.kind", DeliveryKind.SETTLED]},
+        {"$eq": ["$$one.status", AlertStatus.SENT]},
+        {"$gte": ["$$one.not_before", "$answered_at"]},
+    ]
+}
+
+
+def _waits_as(*kinds: DeliveryKind) -> Document:
+    return {
+        "$and": [
+            {"$in": ["$$one.kind", list(kinds)]},
+            {"$eq": ["$$one.status", AlertStatus.PENDING]},
+        ]
+    }
+
+
+def _filtered(wanted: Document) -> Document:
+    return {"$filter": {"input": "$deliveries", "as": "one", "cond": wanted}}
+
+
+def _told(those: Document, kind: DeliveryKind) -> Document:
+    """A new delivery for everybody to whom those went."""
+    new = {
+        "id": {"$concat": ["$$one.id", "-", kind, "-", {"$toString": {"$toLong": "$$NOW"}}]},
+        "kind": kind,
+        "status": AlertStatus.PENDING,
+        "not_before": "$$NOW",
+        "available_at": AT_ONCE,
+        "attempts": 0,
+        "sent_at": None,
+        "reason": None,
+        "claim_token": None,
+    }
+    to_each = {"$mergeObjects": ["$$one", new]}
+    return {"$map": {"input": _filtered(those), "as": "one", "in": to_each}}
+
+
 _AFTER_ANSWER: Document = {
     "$concatArrays": [
-        {
-            "$filter": {
-                "input": "$deliveries",
-                "as": "one",
-                "cond": {
-                    "$not": {
-                        "$and": [
-                            {"$eq": ["$$one.kind", DeliveryKind.ESCALATION]},
-                            {"$eq": ["$$one.status", AlertStatus.PENDING]},
-                        ]
-                    }
-                },
-            }
-        },
-        {
-            "$map": {
-                "input": {
-                    "$filter": {
-                        "input": "$deliveries",
-                        "as": "one",
-                        "cond": {
-                            "$and": [
-                                _OF_CHAT,
-                                {"$eq": ["$$one.status", AlertStatus.SENT]},
-                                {"$gt": ["$$one.sent_at", _A_DAY_AGO]},
-                            ]
-                        },
-                    }
-                },
-                "as": "one",
-                "in": {
-                    "$mergeObjects": [
-                        "$$one",
-                        {
-                            "id": {"$concat": ["$$one.id", "-", DeliveryKind.SETTLED]},
-                            "kind": DeliveryKind.SETTLED,
-                            "status": AlertStatus.PENDING,
-                            "not_before": "$$NOW",
-                            "available_at": AT_ONCE,
-                            "attempts": 0,
-                            "sent_at": None,
-                            "reason": None,
-                            "claim_token": None,
-                        },
-                    ]
-                },
-            }
-        },
+        _filtered({"$not": _waits_as(DeliveryKind.ESCALATION, DeliveryKind.REOPENED)}),
+        _told(_IS_HEARD, DeliveryKind.SETTLED),
     ]
 }
 """An alert's deliveries once somebody has answered it."""
+
+_AFTER_REOPENING: Document = {
+    "$concatArrays": [
+        _filtered({"$not": _waits_as(DeliveryKind.SETTLED)}),
+        _told(_IS_OF_THE_ANSWER, DeliveryKind.REOPENED),
+    ]
+}
+"""An alert's deliveries once its answer was taken back."""

@@ -296,7 +296,7 @@ export type Alert = {
 /** One message of an alert to one address. */
 export type Delivery = {
   id: string;
-  kind: "alert" | "escalation" | "settled";
+  kind: "alert" | "escalation" | "settled" | "reopened";
   /** `CHANNEL:ADDRESS`. */
   to: string;
   status: AlertStatus;

@@ -175,7 +175,9 @@ function Missed(props: { expected_from: string; last_seen_at: string; until: str
 
 /** Whom it went to, who is still to hear of it, and what was answered. */
 function Told({ alert }: { alert: Alert }) {
-  const deliveries = (alert.deliveries ?? []).filter(({ kind }) => kind !== "settled");
+  const deliveries = (alert.deliveries ?? []).filter(
+    ({ kind }) => kind === "alert" || kind === "escalation",
+  );
   const told = deliveries.filter(({ status }) => status === "sent");
   const later = deliveries.filter(
     ({ status, not_before }) => status === "pending" && Date.parse(not_before) > Date.now(),

@@ -106,15 +106,16 @@ class SlackMessages:
         self._kept = _Kept(kept)
 
     def send(self, channel: str, message: Message) -> None:
-        """Post a message, or change the alert that it settles. Raises what Slack raises."""
+        """Post a message, or change the alert that it settles or reopens. Raises what Slack
+        raises."""
         alert_id = message.details.get("alert_id", "")
         text = self._rendered(message.text)
         posted = self._kept.messages(alert_id, channel)
-        if message.kind == DeliveryKind.SETTLED and posted:
-            for ts in posted:
-                self._web.chat_update(channel=channel, ts=ts, text=text, blocks=[_section(text)])
-            return
         blocks = [_section(text), *_buttons(message)]
+        if message.kind in (DeliveryKind.SETTLED, DeliveryKind.REOPENED) and posted:
+            for ts in posted:
+                self._web.chat_update(channel=channel, ts=ts, text=text, blocks=blocks)
+            return
         sent = self._web.chat_postMessage(
             channel=channel, text=text, blocks=blocks, unfurl_links=False
         )
@@ -186,11 +187,13 @@ class SlackMessages:
         return taken
 
 
+_ASK = (DeliveryKind.ALERT, DeliveryKind.ESCALATION, DeliveryKind.REOPENED)
+
+
 def _buttons(message: Message) -> list[dict[str, Any]]:
     """What can be said to an alert about a stranger."""
     person, candidate = message.details.get("person"), message.details.get("candidate")
-    asks = message.kind in (DeliveryKind.ALERT, DeliveryKind.ESCALATION)
-    if not asks or not person or person["kind"] != PersonKind.UNKNOWN:
+    if message.kind not in _ASK or not person or person["kind"] != PersonKind.UNKNOWN:
         return []
     if message.details.get("answered_by"):
         return []

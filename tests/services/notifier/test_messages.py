@@ -134,6 +134,12 @@ def test_escalation_says_that_nobody_has_answered() -> None:
     assert message.text.startswith("No answer yet: **Unknown face")
 
 
+def test_alert_that_was_reopened_says_so_and_asks_again() -> None:
+    message = alert_message(claimed(kind=DeliveryKind.REOPENED), panel_url=PANEL, zone=CET)
+    assert message.title.startswith("The answer was taken back: Unknown face p-7k3qxz")
+    assert "!name p-7k3qxz" in message.text
+
+
 def test_settled_alert_says_by_whom() -> None:
     answered = claimed(kind=DeliveryKind.SETTLED, answered_by="ann_b", answer="is Alice Smith")
     message = alert_message(answered, panel_url=PANEL)

@@ -84,6 +84,15 @@ def test_alert_is_changed_by_its_answer_after_a_restart_too(tmp_path: Path) -> N
     assert (tmp_path / "slack.json").stat().st_mode & 0o077 == 0
 
 
+def test_alert_asks_again_in_its_place_once_its_answer_was_taken_back(tmp_path: Path) -> None:
+    web = Web()
+    for kind in (DeliveryKind.ALERT, DeliveryKind.SETTLED, DeliveryKind.REOPENED):
+        by = "ann" if kind is DeliveryKind.SETTLED else None
+        slack(web, tmp_path).send("D1", a_message(kind, answered_by=by))
+    assert web.methods == ["chat_postMessage", "files_upload_v2", "chat_update", "chat_update"]
+    assert commands(web) == ["name", "ignore", "snooze", "notface", "done"]
+
+
 @pytest.mark.parametrize("rubbish", ["", "[]", "{", "null"])
 def test_file_that_is_rubbish_is_begun_anew(tmp_path: Path, rubbish: str) -> None:
     (tmp_path / "slack.json").write_text(rubbish)

@@ -257,6 +257,46 @@ async def test_answer_stops_the_escalation_and_is_told_to_whom_the_chat_told(api
     assert (ids([item]), item["delivery"]["kind"]) == ([alert_id], "settled")
 
 
+async def test_whoever_was_told_of_an_answer_is_asked_again_where_it_is_undone(api: Api) -> None:
+    now = datetime.now(UTC)
+    told = [delivery(to, status=AlertStatus.SENT, sent_at=now) for to in ("chat:@ann", "chat:@bob")]
+    stranger = await api.person()
+    await api.alert(stranger, deliveries=tuple(told))
+
+    for name in ("Eve", "Mia"):
+        await api.manager.patch(f"/persons/{stranger}", json={"name": name})
+        assert await sent_to_ann(api) == "settled"
+        await undo_newest(api)
+        assert await sent_to_ann(api) == "reopened"
+    await api.manager.patch(f"/persons/{stranger}", json={"name": "Ida"})
+
+    (alert,) = (await api.viewer.get("/alerts")).json()["items"]
+    assert len({one["id"] for one in alert["deliveries"]}) == len(alert["deliveries"])
+    assert [(one["kind"], one["status"], one["to"]) for one in alert["deliveries"]] == [
+        ("alert", "sent", "chat:@ann"),
+        ("alert", "sent", "chat:@bob"),
+        ("settled", "sent", "chat:@ann"),
+        ("reopened", "sent", "chat:@ann"),
+        ("settled", "sent", "chat:@ann"),
+        ("reopened", "sent", "chat:@ann"),
+        ("settled", "pending", "chat:@ann"),
+        ("settled", "pending", "chat:@bob"),
+    ]
+
+
+async def sent_to_ann(api: Api) -> str:
+    """What kind of delivery waits for her; it is sent."""
+    token, (item,) = await claim(api, ["chat"], skip=["chat:@bob"])
+    await settle(api, token)
+    return str(item["delivery"]["kind"])
+
+
+async def undo_newest(api: Api) -> None:
+    change = (await api.manager.get("/identity/changes")).json()["items"][0]
+    undone = await api.manager.post("/identity/undo", json={"change_id": change["id"]})
+    assert undone.status_code == 200, undone.text
+
+
 async def test_answer_is_given_once(api: Api) -> None:
     alert_id = await api.alert(await api.person())
     path = f"/alerts/{alert_id}/answer"
