@@ -77,6 +77,30 @@ def test_enrol_adds_people_named_by_file_and_by_folder(
     assert obama.faces == 2
 
 
+def test_enrol_says_whom_somebody_new_looks_like(
+    test_data: Path, running_system: RunningSystem, folder: Path
+) -> None:
+    forget(running_system, test_data / OBAMA / "1.jpg")
+    shutil.copytree(test_data / OBAMA, folder / "Barack Obama")
+    (first,) = enrol(running_system, folder)["people"]
+    assert first["looks_like"] is None
+
+    (folder / "Barack Obama").rename(folder / "Barack H. Obama")
+    (second,) = enrol(running_system, folder)["people"]
+    assert second["is_new"]
+    assert second["looks_like"] == {"id": first["id"], "name": "Barack Obama"}
+    (folder / "Barack H. Obama").rename(folder / "B. Obama")
+    assert "looks like" in run_enrol(running_system, folder).stdout
+
+
+def forget(system: RunningSystem, photograph: Path) -> None:
+    """Delete everybody whom a photograph shows."""
+    with UsherClient(system.url, timeout_s=60) as client:
+        client.sign_in(system.admin_username, system.admin_password)
+        while person := client.identify(photograph.read_bytes()).faces[0].person:
+            client.delete_person(person.id)
+
+
 def test_enrolled_person_is_recognised(
     test_data: Path, running_system: RunningSystem, folder: Path
 ) -> None:

@@ -26,10 +26,11 @@ from usher.domain.errors import (
     SourceError,
     UsherError,
 )
+from usher.domain.records import PersonKind
 from usher.observability import configure_logging
 from usher.portraits import choose_portraits
 from usher.settings import Settings, load_settings
-from usher.wire import Face, Person, PersonCreate
+from usher.wire import Face, Person, PersonBrief, PersonCreate
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -104,6 +105,8 @@ class PersonOutcome:
         Whether they were not known before.
     added, present
         Photographs that were added, and those that the person had already.
+    looks_like
+        Somebody known whom their first photograph shows too: the same under another name?
     """
 
     name: str
@@ -111,6 +114,7 @@ class PersonOutcome:
     is_new: bool
     added: int
     present: int
+    looks_like: PersonBrief | None = None
 
 
 @dataclass(slots=True)
@@ -212,6 +216,8 @@ class _Enrolment:
         self._added = 0
         self._present = 0
         self._pictures: set[bytes] = set()
+        self._is_new = False
+        self._looks_like: PersonBrief | None = None
         self.refusals: list[Refusal] = []
 
     def run(self) -> PersonOutcome:
@@ -219,15 +225,16 @@ class _Enrolment:
             found = _person_named(self._client, self._files.name)
         except Conflict as error:
             self._refuse_all(str(error))
-            return self._outcome(None, is_new=False)
+            return self._outcome(None)
+        self._is_new = found is None
         person = found or self._client.create_person(PersonCreate(name=self._files.name))
         if found is not None:
             self._pictures = {self._client.face_image(face) for face in self._enrolled(person)}
         try:
             self._add_all(person)
         finally:
-            kept = found is not None or not self._remove_if_bare(person)
-        return self._outcome(person if kept else None, is_new=found is None)
+            kept = not self._is_new or not self._remove_if_bare(person)
+        return self._outcome(person if kept else None)
 
     def _add_all(self, person: Person) -> None:
         for path in self._files.photographs:
@@ -264,11 +271,20 @@ class _Enrolment:
     def _add(self, person: Person, path: Path, photograph: bytes) -> None:
         """Add one photograph; where that fails for its content, note why."""
         try:
+            if self._is_new and not self._added:
+                self._looks_like = self._known_in(photograph)
             face = self._client.enrol_face(person.id, photograph)
         except (InvalidInput, NotFound) as error:
             self.refusals.append(Refusal(path, str(error)))
         else:
             self._keep_once(face)
+
+    def _known_in(self, photograph: bytes) -> PersonBrief | None:
+        """Whom Usher takes the photograph for, of those it knows by name."""
+        for face in self._client.identify(photograph).faces:
+            if face.person is not None and face.person.kind is PersonKind.KNOWN:
+                return face.person
+        return None
 
     def _keep_once(self, face: Face) -> None:
         """Take a face back whose picture the person has already.
@@ -299,13 +315,14 @@ class _Enrolment:
             self.refusals.append(Refusal(path, reason))
             self._advance(1.0)
 
-    def _outcome(self, person: Person | None, *, is_new: bool) -> PersonOutcome:
+    def _outcome(self, person: Person | None) -> PersonOutcome:
         return PersonOutcome(
             name=self._files.name,
             id=person.id if person else None,
-            is_new=is_new and person is not None,
+            is_new=self._is_new and person is not None,
             added=self._added,
             present=self._present,
+            looks_like=self._looks_like if person else None,
         )
 
 
@@ -401,7 +418,12 @@ def _line(person: PersonOutcome) -> str:
         return f"{person.name}: not enrolled"
     new = ", new" if person.is_new else ""
     present = f", {person.present} there already" if person.present else ""
-    return f"{person.name} ({person.id}{new}): {person.added} added{present}"
+    line = f"{person.name} ({person.id}{new}): {person.added} added{present}"
+    if other := person.looks_like:
+        line += (
+            f"; looks like {other.name} ({other.id}): where they are one, merge them in the panel"
+        )
+    return line
 
 
 def _as_object(summary: Summary, folder: Path) -> dict[str, object]:
@@ -414,8 +436,14 @@ def _as_object(summary: Summary, folder: Path) -> dict[str, object]:
             {"file": _within(refusal.path, folder), "reason": refusal.reason}
             for refusal in summary.refusals
         ],
-        "people": [asdict(person) for person in summary.people],
+        "people": [_person_as_object(person) for person in summary.people],
     }
+
+
+def _person_as_object(person: PersonOutcome) -> dict[str, object]:
+    other = person.looks_like
+    looks_like = {"id": other.id, "name": other.name} if other else None
+    return {**asdict(person), "looks_like": looks_like}
 
 
 def _within(path: Path, folder: Path) -> str:
