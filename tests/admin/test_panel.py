@@ -335,6 +335,36 @@ async def test_navigation_opens_by_the_burger_on_a_phone(page: Page) -> None:
     await expect(page.get_by_role("link", name="People")).not_to_be_in_viewport()
 
 
+async def test_back_closes_what_lies_over_the_page_and_then_leaves_it(page: Page) -> None:
+    await page.get_by_role("link", name="People").click()
+    heading = page.get_by_role("heading", name="People", level=1)
+    await expect(heading).to_be_visible()
+    dialog = page.get_by_role("dialog", name="Add person")
+    for _ in range(2):
+        await page.get_by_role("button", name="Add person").click()
+        await dialog.get_by_label("Name").fill("Ann")
+        await page.go_back()
+        await expect(dialog).to_be_hidden()
+        await expect(heading).to_be_visible()
+    await page.get_by_role("button", name="Add person").click()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
+    await page.go_forward()
+    await expect(heading).to_be_visible()
+
+
+async def test_back_closes_the_navigation_on_a_phone(page: Page) -> None:
+    await page.get_by_role("link", name="People").click()
+    await page.set_viewport_size(PHONE)
+    burger = page.get_by_role("button", name="Navigation")
+    await burger.click()
+    await page.go_back()
+    await expect(burger).to_have_attribute("aria-expanded", "false")
+    await expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
+
+
 async def test_second_click_of_two_does_nothing(page: Page) -> None:
     sent = list[str]()
 

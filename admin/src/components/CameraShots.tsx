@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { ActionIcon, Button, Group, Stack, Text } from "@mantine/core";
 import { IconCamera, IconX } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { IdentifiedFace } from "../api/types";
@@ -6,6 +6,7 @@ import { count } from "../format";
 import { adviceOn } from "../recognition";
 import { faceFile } from "../webcam";
 import styles from "./CameraShots.module.css";
+import { Dialog } from "./Dialog";
 import { Failure } from "./Failure";
 import { RecognisedVideo } from "./RecognisedVideo";
 import { useObjectUrl } from "./useObjectUrl";
@@ -30,9 +31,9 @@ export function CameraShots({
   onTaken: (pictures: File[]) => void;
 }) {
   return (
-    <Modal opened={opened} onClose={onClose} title="Take photographs" size="lg">
+    <Dialog opened={opened} onClose={onClose} title="Take photographs" size="lg">
       <Shooting onTaken={onTaken} />
-    </Modal>
+    </Dialog>
   );
 }
 

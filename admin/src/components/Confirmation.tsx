@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Stack } from "@mantine/core";
+import { Button, Group, Stack } from "@mantine/core";
 import type { ReactNode } from "react";
+import { Dialog } from "./Dialog";
 
 /** Asks before something that cannot be taken back. */
 export function Confirmation({
@@ -20,7 +21,7 @@ export function Confirmation({
   children: ReactNode;
 }) {
   return (
-    <Modal opened={opened} onClose={onClose} title={title}>
+    <Dialog opened={opened} onClose={onClose} title={title}>
       <Stack gap="md">
         <div>{children}</div>
         <Group justify="end" gap="xs">
@@ -32,6 +33,6 @@ export function Confirmation({
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

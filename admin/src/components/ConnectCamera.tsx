@@ -4,7 +4,6 @@ import {
   Code,
   Group,
   Loader,
-  Modal,
   Radio,
   SegmentedControl,
   Stack,
@@ -20,6 +19,7 @@ import { cameraTitle, slugOf } from "../cameraWords";
 import { timeLeft } from "../format";
 import styles from "./ConnectCamera.module.css";
 import { Copyable } from "./Copyable";
+import { Dialog } from "./Dialog";
 import { KeyCameras } from "./KeyCameras";
 
 /** As `make run` installs it; in Usher's folder. */
@@ -39,7 +39,7 @@ export function ConnectCamera({ opened, onClose }: { opened: boolean; onClose: (
   }
 
   return (
-    <Modal
+    <Dialog
       opened={opened}
       onClose={close}
       closeOnClickOutside={!name}
@@ -49,7 +49,7 @@ export function ConnectCamera({ opened, onClose }: { opened: boolean; onClose: (
       {code && <Waiting key={code.id} code={code} onNewCode={setCode} onDone={close} />}
       {here && <Starting name={here} onDone={close} />}
       {!name && <NameForm onCreated={setCode} onHere={setHere} />}
-    </Modal>
+    </Dialog>
   );
 }
 

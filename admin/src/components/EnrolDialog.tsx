@@ -1,9 +1,10 @@
-import { Button, Modal, Stack, Text } from "@mantine/core";
+import { Button, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useChange } from "../api/queries";
 import type { IdentifiedFace, PersonBrief } from "../api/types";
 import { personName } from "../outcome";
 import { enrolAnew, enrolAs } from "../recognition";
+import { Dialog } from "./Dialog";
 import styles from "./EnrolDialog.module.css";
 import { useObjectUrl } from "./useObjectUrl";
 import { WhoForm } from "./WhoForm";
@@ -20,9 +21,9 @@ export function EnrolDialog({
   onClose: () => void;
 }) {
   return (
-    <Modal opened={snapshot !== undefined} onClose={onClose} title="Enrol this face">
+    <Dialog opened={snapshot !== undefined} onClose={onClose} title="Enrol this face">
       {snapshot && <Enrolment snapshot={snapshot} onDone={onClose} />}
-    </Modal>
+    </Dialog>
   );
 }
 

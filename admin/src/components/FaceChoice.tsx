@@ -1,7 +1,8 @@
-import { Modal, Skeleton, Text } from "@mantine/core";
+import { Skeleton, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { identify } from "../api/client";
 import { faceFile, frameOf, smallFrame } from "../webcam";
+import { Dialog } from "./Dialog";
 import styles from "./FaceChoice.module.css";
 import { Failure } from "./Failure";
 import { useObjectUrl } from "./useObjectUrl";
@@ -25,7 +26,7 @@ export function FaceChoice({
     retry: false,
   });
   return (
-    <Modal opened onClose={onClose} title={`Which of them is ${name}?`} size="lg">
+    <Dialog opened onClose={onClose} title={`Which of them is ${name}?`} size="lg">
       {found.isPending && <Skeleton height={240} role="progressbar" aria-label="Loading" />}
       {found.isError && <Failure error={found.error} retry={found.refetch} />}
       {found.data?.boxes.length === 0 && <Text>No face was found in it.</Text>}
@@ -53,7 +54,7 @@ export function FaceChoice({
           })}
         </div>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

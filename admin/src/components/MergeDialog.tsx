@@ -1,7 +1,6 @@
 import {
   Button,
   Group,
-  Modal,
   SegmentedControl,
   Stack,
   Text,
@@ -16,6 +15,7 @@ import { mergePerson } from "../api/client";
 import type { Person, PersonKind } from "../api/types";
 import { count, listed } from "../format";
 import { personName } from "../outcome";
+import { Dialog } from "./Dialog";
 import styles from "./MergeDialog.module.css";
 import { PersonList } from "./PersonList";
 import { Portrait } from "./Portrait";
@@ -39,7 +39,7 @@ export function MergeDialog({
   }
 
   return (
-    <Modal
+    <Dialog
       opened={opened}
       onClose={close}
       title={`Merge ${personName(person)} with another person`}
@@ -49,7 +49,7 @@ export function MergeDialog({
       ) : (
         <Search person={person} onPick={setOther} />
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Modal } from "@mantine/core";
+import { Dialog } from "./Dialog";
 import { PasswordForm } from "./PasswordForm";
 
 export function PasswordDialog({
@@ -11,8 +11,8 @@ export function PasswordDialog({
   username: string;
 }) {
   return (
-    <Modal opened={opened} onClose={onClose} title="Change password">
+    <Dialog opened={opened} onClose={onClose} title="Change password">
       <PasswordForm username={username} onCancel={onClose} />
-    </Modal>
+    </Dialog>
   );
 }

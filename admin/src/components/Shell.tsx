@@ -23,6 +23,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, Outlet, useLocation, useNavigationType } from "react-router";
 import { useEvents } from "../api/events";
 import type { Role, User } from "../api/types";
+import { useBackCloses } from "../back";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionStatus } from "./ConnectionStatus";
 import { DetectionDrawer } from "./DetectionDrawer";
@@ -102,6 +103,7 @@ export function Shell({ user }: { user: User }) {
   const navigation = useNavigationType();
   const content = useFocusOnContent(pathname);
   const [opened, { toggle, close }] = useDisclosure();
+  useBackCloses(opened, close);
   const sections = SECTIONS.filter(({ roles }) => !roles || roles.includes(user.role));
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes

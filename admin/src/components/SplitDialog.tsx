@@ -1,4 +1,4 @@
-import { Button, Divider, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Divider, Stack, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconSearch, IconUserPlus } from "@tabler/icons-react";
 import { useState } from "react";
@@ -6,6 +6,7 @@ import { splitPerson } from "../api/client";
 import type { Person } from "../api/types";
 import { count } from "../format";
 import { personName } from "../outcome";
+import { Dialog } from "./Dialog";
 import { PersonList } from "./PersonList";
 import { useIdentityChange } from "./Undo";
 
@@ -38,7 +39,7 @@ export function SplitDialog({
   }
 
   return (
-    <Modal opened={opened} onClose={onClose} title={`Not ${personName(person)}: ${pictures}`}>
+    <Dialog opened={opened} onClose={onClose} title={`Not ${personName(person)}: ${pictures}`}>
       <Stack gap="sm">
         <Text fz="sm" c="dimmed">
           Whose are they? Usher remembers that they do not show {personName(person)}.
@@ -61,6 +62,6 @@ export function SplitDialog({
         />
         <PersonList filter={{ q }} exclude={person.id} onPick={split} disabled={change.isPending} />
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,14 +1,4 @@
-import {
-  Badge,
-  Button,
-  Group,
-  Modal,
-  Select,
-  Skeleton,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { Badge, Button, Group, Select, Skeleton, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 import { createToken, removeToken } from "../api/client";
@@ -18,6 +8,7 @@ import { fullTime } from "../format";
 import { roleWord, scopeWords } from "../userWords";
 import { Confirmation } from "./Confirmation";
 import { Copyable } from "./Copyable";
+import { Dialog } from "./Dialog";
 import { Failure } from "./Failure";
 import { Rows, RowText } from "./Rows";
 import { type Access, ScopeFields } from "./ScopeFields";
@@ -130,7 +121,7 @@ function NewToken({ opened, onClose }: { opened: boolean; onClose: () => void })
   }
 
   return (
-    <Modal
+    <Dialog
       opened={opened}
       onClose={close}
       closeOnClickOutside={!created}
@@ -150,7 +141,7 @@ function NewToken({ opened, onClose }: { opened: boolean; onClose: () => void })
       ) : (
         <TokenForm onCreated={setCreated} />
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,5 +1,6 @@
-import { Modal, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import type { Person } from "../api/types";
+import { Dialog } from "./Dialog";
 import { WhoForm } from "./WhoForm";
 
 /** Asks who somebody is: a new name, or one whom Usher has already. */
@@ -24,12 +25,12 @@ export function WhoDialog({
   onClose: () => void;
 }) {
   return (
-    <Modal opened={opened} onClose={onClose} title={title}>
+    <Dialog opened={opened} onClose={onClose} title={title}>
       <WhoForm exclude={exclude} pending={pending} onName={onName} onPick={onPick} focusName>
         <Text fz="xs" c="dimmed">
           {consequence}
         </Text>
       </WhoForm>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,20 +1,10 @@
-import {
-  Alert,
-  Badge,
-  Button,
-  Card,
-  Group,
-  Modal,
-  Skeleton,
-  Stack,
-  Text,
-  Title,
-} from "@mantine/core";
+import { Alert, Badge, Button, Card, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { IconBellOff } from "@tabler/icons-react";
 import { useState } from "react";
 import { ruleWords } from "../alertWords";
 import { useAlertRules, useCameraName, useMay } from "../api/queries";
 import type { AlertRule } from "../api/types";
+import { Dialog } from "../components/Dialog";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
@@ -35,14 +25,14 @@ export function AlertRulesPage() {
         tell of it.
       </Text>
       <Rules onOpen={mayChange ? setOpen : undefined} />
-      <Modal
+      <Dialog
         opened={open !== undefined}
         onClose={close}
         title={open === "new" ? "Add rule" : "Change rule"}
         size="lg"
       >
         {open && <RuleForm rule={open === "new" ? undefined : open} onDone={close} />}
-      </Modal>
+      </Dialog>
     </>
   );
 }

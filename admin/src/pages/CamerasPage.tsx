@@ -1,4 +1,4 @@
-import { Button, Modal, Skeleton, Text } from "@mantine/core";
+import { Button, Skeleton, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDeviceCctv, IconPlugConnected } from "@tabler/icons-react";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import { isInTrouble } from "../cameraWords";
 import { CameraCard } from "../components/CameraCard";
 import { CameraForm } from "../components/CameraForm";
 import { ConnectCamera } from "../components/ConnectCamera";
+import { Dialog } from "../components/Dialog";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
@@ -74,17 +75,17 @@ function Cameras({ onConnect }: { onConnect: (() => void) | undefined }) {
           </li>
         ))}
       </ul>
-      <Modal opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
+      <Dialog opened={editing !== undefined} onClose={() => setEditing(undefined)} title="Camera">
         {editing && <CameraForm camera={editing} onDone={() => setEditing(undefined)} />}
-      </Modal>
-      <Modal
+      </Dialog>
+      <Dialog
         opened={drawing !== undefined}
         onClose={() => setDrawing(undefined)}
         title={`Where ${drawing?.name ?? "the camera"} looks for faces`}
         size="xl"
       >
         {drawing && <RegionsEditor camera={drawing} onDone={() => setDrawing(undefined)} />}
-      </Modal>
+      </Dialog>
     </>
   );
 }

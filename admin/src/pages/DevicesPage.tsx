@@ -4,7 +4,6 @@ import {
   Button,
   Code,
   Group,
-  Modal,
   SegmentedControl,
   Skeleton,
   Stack,
@@ -20,6 +19,7 @@ import { useCameraName, useChange, useDevices } from "../api/queries";
 import type { Device, DeviceCreate, DeviceCreated } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
 import { Copyable } from "../components/Copyable";
+import { Dialog } from "../components/Dialog";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { ForAdmins } from "../components/ForRoles";
@@ -140,7 +140,7 @@ function NewKey({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   }
 
   return (
-    <Modal
+    <Dialog
       opened={opened}
       onClose={close}
       closeOnClickOutside={!created}
@@ -148,7 +148,7 @@ function NewKey({ opened, onClose }: { opened: boolean; onClose: () => void }) {
       title={created ? `The key of ${created.name}` : "New key"}
     >
       {created ? <KeyOnce device={created} onDone={close} /> : <KeyForm onCreated={setCreated} />}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,7 +1,6 @@
 import {
   Button,
   Group,
-  Modal,
   NativeSelect,
   Skeleton,
   Stack,
@@ -18,6 +17,7 @@ import { createPerson, type PersonFilter } from "../api/client";
 import { useChange, useClasses, usePersons } from "../api/queries";
 import type { Person, PersonCreate, PersonKind } from "../api/types";
 import { CardGrid } from "../components/CardGrid";
+import { Dialog } from "../components/Dialog";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
 import { ForManagers } from "../components/ForRoles";
@@ -246,7 +246,7 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
   }
 
   return (
-    <Modal opened={opened} onClose={onClose} title="Add person">
+    <Dialog opened={opened} onClose={onClose} title="Add person">
       <form onSubmit={submit}>
         <Stack>
           <TextInput name="name" label="Name" maxLength={120} required data-autofocus />
@@ -280,6 +280,6 @@ function AddPerson({ opened, onClose }: { opened: boolean; onClose: () => void }
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -3,7 +3,6 @@ import {
   Badge,
   Button,
   Group,
-  Modal,
   Paper,
   Skeleton,
   Stack,
@@ -30,6 +29,7 @@ import { deletePerson, personExport, stopIgnoring, updatePerson } from "../api/c
 import { useChange, useClasses, useHasAllCameras, usePerson } from "../api/queries";
 import type { DeletionReceipt, Person, PersonKind } from "../api/types";
 import { Confirmation } from "../components/Confirmation";
+import { Dialog } from "../components/Dialog";
 import { Failure } from "../components/Failure";
 import { ForManagers } from "../components/ForRoles";
 import { History } from "../components/History";
@@ -290,7 +290,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
   }
 
   return (
-    <Modal opened={opened} onClose={onClose} title={`Edit ${personName(person)}`}>
+    <Dialog opened={opened} onClose={onClose} title={`Edit ${personName(person)}`}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -354,7 +354,7 @@ function EditDialog({ person, opened, onClose }: DialogProps) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

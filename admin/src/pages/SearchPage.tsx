@@ -4,7 +4,6 @@ import {
   FileButton,
   Group,
   Loader,
-  Modal,
   Stack,
   Text,
   TextInput,
@@ -21,6 +20,7 @@ import { ActionBar } from "../components/ActionBar";
 import { CameraFilter } from "../components/CameraFilter";
 import { CardGrid } from "../components/CardGrid";
 import { DetectionCard, type Selection } from "../components/DetectionCard";
+import { Dialog } from "../components/Dialog";
 import { DropZone } from "../components/DropZone";
 import { EmptyState } from "../components/EmptyState";
 import { Failure } from "../components/Failure";
@@ -343,7 +343,7 @@ function Naming({
           Say who this is
         </Button>
       </Group>
-      <Modal opened={opened} onClose={close} title={`Who is on ${count(chosen.size, "picture")}?`}>
+      <Dialog opened={opened} onClose={close} title={`Who is on ${count(chosen.size, "picture")}?`}>
         <WhoForm
           exclude={undefined}
           pending={change.isPending}
@@ -351,7 +351,7 @@ function Naming({
           onPick={pick}
           focusName
         />
-      </Modal>
+      </Dialog>
     </ActionBar>
   );
 }

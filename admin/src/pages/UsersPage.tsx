@@ -1,9 +1,10 @@
-import { Badge, Button, Group, Modal, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Badge, Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { IconUserPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { useCameraName, useMay, useSession, useUsers } from "../api/queries";
 import type { User, UserCreated } from "../api/types";
 import { Copyable } from "../components/Copyable";
+import { Dialog } from "../components/Dialog";
 import { Failure } from "../components/Failure";
 import { PageHeader } from "../components/PageHeader";
 import { Rows, RowText } from "../components/Rows";
@@ -12,7 +13,7 @@ import { UserForm } from "../components/UserForm";
 import { roleWord, scopeWords } from "../userWords";
 
 /** What the dialog shows: a form for somebody, or a password that is shown this once. */
-type Dialog = { user?: User; created?: UserCreated };
+type Shown = { user?: User; created?: UserCreated };
 
 /** Who signs in to the panel, what they may, and the tokens of programs. */
 export function UsersPage() {
@@ -29,7 +30,7 @@ function OwnTokens() {
 }
 
 function Everybody() {
-  const [dialog, setDialog] = useState<Dialog>();
+  const [dialog, setDialog] = useState<Shown>();
   const close = () => setDialog(undefined);
   return (
     <>
@@ -43,7 +44,7 @@ function Everybody() {
         API tokens
       </Title>
       <Tokens />
-      <Modal
+      <Dialog
         opened={dialog !== undefined}
         onClose={close}
         closeOnClickOutside={!dialog?.created}
@@ -58,12 +59,12 @@ function Everybody() {
             onPassword={(created) => setDialog({ created })}
           />
         )}
-      </Modal>
+      </Dialog>
     </>
   );
 }
 
-function titleOf(dialog: Dialog | undefined): string {
+function titleOf(dialog: Shown | undefined): string {
   if (dialog?.created) return `The password of ${dialog.created.username}`;
   return dialog?.user?.username ?? "Add user";
 }
