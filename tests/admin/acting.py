@@ -102,7 +102,7 @@ async def see(
     return card_of(page, await asyncio.to_thread(running_system.upload, photograph, camera_id))
 
 
-def card_of(page: Page, detection: str) -> Locator:
+def card_of(page: Page | Locator, detection: str) -> Locator:
     return page.locator(f'a[href*="detection={detection}"]')
 
 

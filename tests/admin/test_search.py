@@ -10,8 +10,10 @@ import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 from playwright.async_api import Locator, Page, expect
 
 from tests.admin.acting import (
@@ -27,6 +29,7 @@ from tests.admin.acting import (
     see_stranger,
     upload_photographs,
 )
+from tests.admin.test_accessibility import AXE, findings
 from tests.running import RunningSystem
 from usher.domain.identifiers import new_id
 from usher.domain.records import Role
@@ -190,10 +193,38 @@ async def test_search_takes_a_photograph_that_is_pasted_or_dropped(
 async def test_search_says_what_is_wrong_with_a_photograph(page: Page, test_data: Path) -> None:
     await page.goto("/search")
     field = page.get_by_label("Photograph to search for")
-    await field.set_input_files(test_data / "groups" / "two_people.jpg")
-    await expect(page.get_by_role("alert")).to_contain_text("2 faces")
     await field.set_input_files(test_data / "groups" / "dogs.jpg")
     await expect(page.get_by_role("alert")).to_contain_text("No face was found")
+
+
+@pytest.mark.parametrize("on_phone", [False, True])
+async def test_search_asks_which_face_of_several_is_meant(
+    page: Page, running_system: RunningSystem, test_data: Path, tmp_path: Path, on_phone: bool
+) -> None:
+    group, alone = test_data / "groups" / "two_people.jpg", tmp_path / "alone.png"
+    with Image.open(group) as both:
+        both.crop((both.width // 2, 0, *both.size)).save(alone)
+    card = await see(page, running_system, alone)
+    link = str(await card.get_attribute("href", timeout=CLASSIFIED_WITHIN_MS))
+    detection = parse_qs(urlsplit(link).query)["detection"][0]
+    if on_phone:
+        await page.set_viewport_size(PHONE)
+
+    await page.goto("/search")
+    await page.get_by_label("Photograph to search for").set_input_files(group)
+    dialog = page.get_by_role("dialog", name="Which face is searched for?")
+    faces = dialog.get_by_role("button", name="from the left")
+    await expect(faces).to_have_count(2, timeout=CLASSIFIED_WITHIN_MS)
+    assert await findings(page, AXE.read_text()) == []
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await page.get_by_role("button", name="Choose the face").click()
+    await faces.last.click()
+
+    await expect(dialog).to_be_hidden()
+    same = page.get_by_role("region", name="This face", exact=True)
+    await expect(card_of(same, detection)).to_be_visible(timeout=CLASSIFIED_WITHIN_MS)
+    await assert_fits(page)
 
 
 async def test_person_gets_a_class_a_validity_and_managers(page: Page) -> None:

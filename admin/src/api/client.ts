@@ -25,6 +25,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether a photograph was refused because it shows several people, of whom one can be chosen. */
+export function isOfSeveralFaces(error: Error | null): boolean {
+  return error instanceof ApiError && error.code === "SeveralFaces";
+}
+
 /** Good enough to tell who somebody is, or not. */
 export type Quality = "good" | "poor";
 export type DetectionFilter = {

@@ -10,12 +10,12 @@ import { useObjectUrl } from "./useObjectUrl";
 /** Asks which face of a photograph is meant, and gives a picture of that one. */
 export function FaceChoice({
   photograph,
-  name,
+  title,
   onChosen,
   onClose,
 }: {
   photograph: File;
-  name: string;
+  title: string;
   onChosen: (picture: File) => void;
   onClose: () => void;
 }) {
@@ -26,7 +26,7 @@ export function FaceChoice({
     retry: false,
   });
   return (
-    <Dialog opened onClose={onClose} title={`Which of them is ${name}?`} size="lg">
+    <Dialog opened onClose={onClose} title={title} size="lg">
       {found.isPending && <Skeleton height={240} role="progressbar" aria-label="Loading" />}
       {found.isError && <Failure error={found.error} retry={found.refetch} />}
       {found.data?.boxes.length === 0 && <Text>No face was found in it.</Text>}

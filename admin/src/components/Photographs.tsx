@@ -15,7 +15,7 @@ import { IconCamera, IconCheck, IconPhotoPlus, IconTrash, IconX } from "@tabler/
 import { useMutation } from "@tanstack/react-query";
 import { Fragment, useRef, useState } from "react";
 import { Link } from "react-router";
-import { ApiError, addFace, addVideo, faceImage, removeFace } from "../api/client";
+import { addFace, addVideo, faceImage, isOfSeveralFaces, removeFace } from "../api/client";
 import { SHOWS_ERROR, useChange, useFaces, useIdentityStats } from "../api/queries";
 import type { Face, Person, PersonBrief } from "../api/types";
 import { count, fullTime } from "../format";
@@ -185,8 +185,7 @@ function Uploads({ person }: { person: Person }) {
     return mutateAsync(file).then(
       (detail) => settle(place, { state: "added", detail, photograph: undefined }),
       (error: Error) => {
-        const isAmong = error instanceof ApiError && error.code === "SeveralFaces";
-        const among = isAmong ? whole : undefined;
+        const among = isOfSeveralFaces(error) ? whole : undefined;
         settle(place, { state: "refused", detail: error.message, photograph: among });
       },
     );
@@ -238,7 +237,7 @@ function Uploads({ person }: { person: Person }) {
       {asking && (
         <FaceChoice
           photograph={asking.photograph}
-          name={personName(person)}
+          title={`Which of them is ${personName(person)}?`}
           onClose={() => setAsking(undefined)}
           onChosen={(picture) => {
             setAsking(undefined);

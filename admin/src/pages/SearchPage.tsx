@@ -13,7 +13,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconFaceId, IconPhotoSearch, IconUserQuestion } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
-import { assignDetection, createPerson, type SearchFilter } from "../api/client";
+import { assignDetection, createPerson, isOfSeveralFaces, type SearchFilter } from "../api/client";
 import { type Probe, useCameraName, useFaceSearch, useIdentification } from "../api/queries";
 import type { Confidence, Person, SearchResult } from "../api/types";
 import { ActionBar } from "../components/ActionBar";
@@ -23,6 +23,7 @@ import { DetectionCard, type Selection } from "../components/DetectionCard";
 import { Dialog } from "../components/Dialog";
 import { DropZone } from "../components/DropZone";
 import { EmptyState } from "../components/EmptyState";
+import { FaceChoice } from "../components/FaceChoice";
 import { Failure } from "../components/Failure";
 import { LoadMore } from "../components/LoadMore";
 import { PageHeader } from "../components/PageHeader";
@@ -62,7 +63,7 @@ export function SearchPage() {
         <PhotographField probe={probe} onChoose={choose} />
         <Filters camera={camera} onCamera={setCamera} days={days} onDays={setDays} />
         <WhoItIs probe={probe} />
-        <Results key={probe?.number} probe={probe} filter={filter} />
+        <Results key={probe?.number} probe={probe} filter={filter} onChoose={choose} />
       </Stack>
     </>
   );
@@ -119,7 +120,7 @@ function PhotographField({
           )}
         </FileButton>
         <Text fz="sm" c="dimmed">
-          or drop or paste one here. It must show one face; it is not kept.
+          or drop or paste one here. Of several faces you choose one. It is not kept.
         </Text>
       </Stack>
     </DropZone>
@@ -193,12 +194,23 @@ const BANDS: { band: Confidence; label: string; hint: string }[] = [
   { band: "low", label: "Perhaps this face", hint: "Look closely: others may be among them." },
 ];
 
-function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFilter }) {
+function Results({
+  probe,
+  filter,
+  onChoose,
+}: {
+  probe: Probe | undefined;
+  filter: SearchFilter;
+  onChoose: (photograph: File) => void;
+}) {
   const search = useFaceSearch(probe, filter);
   const [chosen, setChosen] = useState<ReadonlySet<string>>();
 
   if (!probe) return null;
   if (search.isPending) return <Loader aria-label="Searching" mx="auto" my="xl" />;
+  if (isOfSeveralFaces(search.error)) {
+    return <SeveralFaces photograph={probe.photograph} onChoose={onChoose} />;
+  }
   if (!search.data) return <Failure error={search.error} />;
   const { items, total, searched } = search.data;
   if (items.length === 0) {
@@ -250,6 +262,36 @@ function Results({ probe, filter }: { probe: Probe | undefined; filter: SearchFi
         />
       )}
     </section>
+  );
+}
+
+/** A photograph of several people: whom to search for is asked. */
+function SeveralFaces({
+  photograph,
+  onChoose,
+}: {
+  photograph: File;
+  onChoose: (picture: File) => void;
+}) {
+  const [opened, { open, close }] = useDisclosure(true);
+  return (
+    <Group gap="sm">
+      <Text>The photograph shows several faces.</Text>
+      <Button variant="light" onClick={open}>
+        Choose the face
+      </Button>
+      {opened && (
+        <FaceChoice
+          photograph={photograph}
+          title="Which face is searched for?"
+          onClose={close}
+          onChosen={(picture) => {
+            close();
+            onChoose(picture);
+          }}
+        />
+      )}
+    </Group>
   );
 }
 
