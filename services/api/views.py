@@ -13,6 +13,7 @@ from usher.domain.alerting import Hours, Rule
 from usher.domain.face import FaceQuality
 from usher.domain.geometry import Box
 from usher.domain.scope import EVERYTHING, Scope
+from usher.storage.alert_rules import AlertRules
 from usher.storage.people import Tally
 from usher.storage.stays import Attended, Stay
 
@@ -137,7 +138,10 @@ async def token_views(state: State, tokens: Sequence[records.Token]) -> list[wir
 
 
 async def audit_views(state: State, entries: Sequence[records.AuditEntry]) -> list[wire.AuditEntry]:
-    names = await names_of(state, {id_ for item in entries for id_ in (item.actor, item.subject)})
+    names = {
+        **await _subject_names(state, {item.subject for item in entries}),
+        **await names_of(state, {id_ for item in entries for id_ in (item.actor, item.subject)}),
+    }
     return [
         wire.AuditEntry(
             id=entry.id,
@@ -161,6 +165,18 @@ async def names_of(state: State, ids: Collection[str]) -> dict[str, str]:
         **await state.devices.names(wanted),
         **await state.tokens.names(wanted),
         **await state.users.names(wanted),
+    }
+
+
+async def _subject_names(state: State, ids: Collection[str]) -> dict[str, str]:
+    """The names of those persons, cameras and rules that exist, by id."""
+    wanted = sorted(ids)
+    persons = await state.people.of_ids(wanted)
+    cameras = await state.cameras.of_ids(wanted)
+    return {
+        **await AlertRules(state.database).names(wanted),
+        **{id_: camera.name for id_, camera in cameras.items()},
+        **{id_: person.name for id_, person in persons.items() if person.name},
     }
 
 

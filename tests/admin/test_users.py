@@ -221,6 +221,26 @@ async def test_audit_says_what_was_done_and_that_nothing_was_changed(page: Page)
     )
 
 
+async def test_audit_leads_to_whom_and_what_it_is_of(
+    page: Page, running_system: RunningSystem, test_data: Path
+) -> None:
+    picture = await see_stranger(page, running_system, photograph_of(test_data, "Jacques_Rogge"))
+    await picture.click()
+    drawer = page.get_by_role("dialog", name="Detection")
+    await drawer.get_by_role("button", name="Not a face").click()
+    await expect(drawer.get_by_role("heading", name="Not a face")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await add_person(page, "Frieda")
+
+    await follow(page, "Audit")
+    await row(page, "Audit", "said who is on a detection").first.get_by_role("link").click()
+    await expect(drawer.get_by_role("heading", name="Not a face")).to_be_visible()
+    await page.go_back()
+    added = row(page, "Audit", "added the person").first
+    await added.get_by_role("link", name="Frieda").click()
+    await expect(page.get_by_role("heading", name="Frieda", level=1)).to_be_visible()
+
+
 async def test_audit_is_narrowed_by_who_and_by_days(
     page: Page, browser: Browser, running_system: RunningSystem
 ) -> None:

@@ -53,6 +53,11 @@ class AlertRules:
         found = await self._rules.find({}, session=session).sort("created_at", 1).to_list()
         return [_rule(document) for document in found]
 
+    async def names(self, rule_ids: Sequence[str]) -> dict[str, str]:
+        """The names of those rules that exist, by id."""
+        found = self._rules.find({"_id": {"$in": list(rule_ids)}}, {"name": 1})
+        return {row["_id"]: row["name"] for row in await found.to_list()}
+
     async def get(self, rule_id: str) -> Rule:
         """Raises NotFound where there is none."""
         document = await self._rules.find_one({"_id": rule_id})

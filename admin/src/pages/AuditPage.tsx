@@ -11,7 +11,7 @@ import {
 } from "@mantine/core";
 import { IconHistory, IconShieldCheck, IconShieldX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { Link } from "react-router";
 import { type AuditFilter, checkAudit } from "../api/client";
 import { useAudit, useUsers } from "../api/queries";
@@ -109,17 +109,16 @@ function Entries({ filter }: { filter: AuditFilter }) {
 }
 
 function EntryRow({ entry }: { entry: AuditEntry }) {
-  const { did, subject, more, personId } = say(entry);
+  const { did, subject, more, to } = say(entry);
   return (
     <li>
       <RowText>
-        <b>{entry.actor === "nobody" ? "Somebody" : entry.actor}</b> {did}{" "}
-        {personId ? (
-          <Anchor component={Link} to={`/people/${personId}`} inherit underline="always">
-            {subject}
-          </Anchor>
-        ) : (
-          subject && <b>{subject === "unknown" ? "nobody whom Usher knows" : subject}</b>
+        <b>{entry.actor === "nobody" ? "Somebody" : entry.actor}</b>{" "}
+        {subject ? did : <MaybeLink to={to}>{did}</MaybeLink>}{" "}
+        {subject && (
+          <MaybeLink to={to}>
+            <b>{subject === "unknown" ? "nobody whom Usher knows" : subject}</b>
+          </MaybeLink>
         )}
         {more && (
           <Text span c="dimmed" fz="sm">
@@ -133,6 +132,15 @@ function EntryRow({ entry }: { entry: AuditEntry }) {
         </Text>
       </RowText>
     </li>
+  );
+}
+
+function MaybeLink({ to, children }: { to: string | undefined; children: ReactNode }) {
+  if (!to) return children;
+  return (
+    <Anchor component={Link} to={to} inherit underline="always">
+      {children}
+    </Anchor>
   );
 }
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.services.api.conftest import PASSWORD, Api, check_problem
+from tests.services.api.routes.test_alert_rules import RULE
 from tests.services.api.routes.test_users import add, id_of
 
 
@@ -62,6 +63,25 @@ async def test_changes_of_persons_are_listed_without_their_names(api: Api) -> No
         "person.create",
     ]
     assert "Canary" not in response.text
+
+
+async def test_what_has_a_name_is_listed_by_it(api: Api) -> None:
+    detection_id = await api.detection()
+    ada = await api.person("Ada")
+    await api.admin.patch("/cameras/door", json={"name": "Front door"})
+    rule = (await api.admin.post("/alert-rules", json=RULE)).json()
+    stranger = await api.assigned(detection_id)
+
+    found = {item["subject_id"]: item["subject"] for item in await entries(api)}
+
+    assert found == {
+        ada: "Ada",
+        "door": "Front door",
+        rule["id"]: RULE["name"],
+        detection_id: detection_id,
+    }
+    await api.manager.patch(f"/persons/{stranger}", json={"kind": "ignored"})
+    assert (await entries(api))[0]["subject"] == stranger
 
 
 async def test_entries_are_found_by_actor_action_and_time(api: Api) -> None:
