@@ -1016,8 +1016,8 @@ class System(Resource):
 class Stats(Resource):
     """Counts since a moment (or ever), and what is in the queues now.
 
-    `persons` counts the distinct people of those detections, `new_persons` those first seen
-    since.
+    `persons` counts the distinct people of those detections, `new_persons` those who are new to
+    Usher since: first seen, or added by hand.
     """
 
     detections: int

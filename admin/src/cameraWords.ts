@@ -6,6 +6,7 @@ import {
   IconEyeOff,
   IconFocusCentered,
   IconHelpCircle,
+  IconMovie,
   IconPlayerStop,
   IconPlugConnected,
   IconPlugConnectedX,
@@ -87,7 +88,13 @@ const WORDS: Record<CameraState, Words> = {
     label: "Stopped",
     color: "gray",
     Icon: IconPlayerStop,
-    advice: "Its detector was ended, or its file is at its end.",
+    advice: "Its detector was ended.",
+  },
+  finished: {
+    label: "Finished",
+    color: "gray",
+    Icon: IconMovie,
+    advice: "Its film was read to the end.",
   },
 };
 
@@ -117,16 +124,23 @@ export function cameraWords({ state }: Camera): Words {
   return state ? WORDS[state] : UNREPORTED;
 }
 
-/** "Frozen for 3 minutes"; "Frozen" where it only just came to be so. */
+/** "Frozen for 3 minutes", "Finished 3 minutes ago"; without the time where it only just came to be
+ * so. */
 export function cameraTitle(camera: Camera): string {
   const { label } = cameraWords(camera);
   const since = camera.state_since && duration(camera.state_since);
-  return since ? `${label} for ${since}` : label;
+  if (!since) return label;
+  return camera.state === "finished" ? `${label} ${since} ago` : `${label} for ${since}`;
 }
 
 /** Whether the camera gives pictures now, be they good or not. */
 export function givesPictures({ state }: Camera): boolean {
   return state != null && PICTURES.has(state);
+}
+
+/** Whether a film was at its end before a moment: nothing comes of it any more. */
+export function isOver({ state, state_since }: Camera, moment: Date): boolean {
+  return state === "finished" && state_since != null && new Date(state_since) < moment;
 }
 
 /** Whether somebody should look after the camera. */

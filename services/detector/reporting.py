@@ -20,7 +20,7 @@ from usher.domain.errors import (
     Unavailable,
     UsherError,
 )
-from usher.domain.records import CameraState
+from usher.domain.records import ENDED, CameraState
 from usher.vision.images import RgbImage, encode_jpeg, resized
 from usher.wire import CameraOrders, CameraRates, CameraReport, SpoolBooks, utc_now
 
@@ -143,7 +143,7 @@ class Reporter:
             while self._wait_until(due_at):
                 self._tell(self._news(), enough=self._closing.is_set)
         end_at = time.monotonic() + _END_WITHIN_S
-        self._tell(self._stopped(), enough=lambda: time.monotonic() > end_at)
+        self._tell(self._ended(), enough=lambda: time.monotonic() > end_at)
         self._client.close()
 
     def _now(self) -> Sequence[CameraStatus]:
@@ -167,12 +167,18 @@ class Reporter:
             if self._told.get(one.camera_id) != one.state
         ]
 
-    def _stopped(self) -> list[CameraStatus]:
+    def _ended(self) -> list[CameraStatus]:
         now = utc_now()
-        return [
-            replace(one, state=CameraState.STOPPED, since=now, reason=None, frame=_no_frame)
+        ended = [
+            one
+            if one.state in ENDED
+            else replace(one, state=CameraState.STOPPED, since=now, reason=None)
             for one in self._now()
-            if self._told.get(one.camera_id) != CameraState.STOPPED
+        ]
+        return [
+            replace(one, frame=_no_frame)
+            for one in ended
+            if self._told.get(one.camera_id) != one.state
         ]
 
     def _tell(self, statuses: Iterable[CameraStatus], *, enough: Callable[[], bool]) -> None:

@@ -52,6 +52,7 @@ class Watch:
         self._stop = stop
         self._on_frame = on_frame
         self._picture = CameraState.LIVE
+        self._end = CameraState.STOPPED
         self._reported: Look | None = None
         self._told: tuple[CameraState, datetime] = (CameraState.CONNECTING, utc_now())
         self._rates = _Rates(camera)
@@ -74,7 +75,7 @@ class Watch:
         if self.failure is not None:
             return CameraState.GONE
         if self.is_over and self.camera.tally.frames:
-            return CameraState.STOPPED
+            return self._end
         if self.camera.source.state != CameraState.LIVE:
             return self.camera.source.state
         return self._picture
@@ -132,6 +133,8 @@ class Watch:
                     self._see(self._health.look(frame))
                 self.camera.look(frame)
                 self._on_frame(frame)
+            if not self._stop.is_set():
+                self._end = CameraState.FINISHED
         except Exception as error:  # noqa: BLE001 - raised where the watches are awaited
             self._fail(error)
         finally:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
-from usher.domain.records import CameraState, Confidence, DeliveryKind, PersonKind
+from usher.domain.records import ENDED, CameraState, Confidence, DeliveryKind, PersonKind
 from usher.wire import (
     Absence,
     Alert,
@@ -48,7 +48,7 @@ _ALIKE = {
     Confidence.MEDIUM: "alike",
     Confidence.LOW: "somewhat alike",
 }
-_UNTROUBLED = (None, CameraState.LIVE, CameraState.STOPPED)
+_UNTROUBLED = {None, CameraState.LIVE, *ENDED}
 _PREFIX = {
     DeliveryKind.ESCALATION: "No answer yet: ",
     DeliveryKind.REOPENED: "The answer was taken back: ",

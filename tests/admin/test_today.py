@@ -18,6 +18,7 @@ from tests.admin.acting import (
     see,
     wait_until_connected,
 )
+from tests.admin.test_cameras import card, tell
 from tests.running import RunningSystem
 from usher.domain.identifiers import new_id, new_person_id
 from usher.domain.records import Person, PersonKind, Role, Visit
@@ -136,3 +137,18 @@ async def come_and_go(system: RunningSystem, counts: dict[PersonKind, int]) -> N
 
 async def choose(page: Page, name: str, label: str) -> None:
     await page.get_by_role("combobox", name=name, exact=True).select_option(label=label)
+
+
+async def test_film_that_was_read_on_another_day_is_left_out(
+    page: Page, running_system: RunningSystem
+) -> None:
+    await tell(running_system, "film-of-today", "finished", minutes=0)
+    await tell(running_system, "film-of-yesterday", "finished", minutes=24 * 60)
+    await tell(running_system, "door-of-yesterday", "stopped", minutes=24 * 60)
+    await page.goto("/")
+    cameras = page.get_by_role("list", name="Cameras")
+    await expect(cameras).to_contain_text("film-of-today: finished")
+    await expect(cameras).to_contain_text("door-of-yesterday: stopped for 24 hours")
+    await expect(cameras).not_to_contain_text("film-of-yesterday")
+    await page.goto("/cameras")
+    await expect(card(page, "film-of-yesterday")).to_contain_text("Finished 24 hours ago")

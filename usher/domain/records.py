@@ -87,7 +87,7 @@ def lower_role(one: Role, other: Role) -> Role:
 
 
 class CameraState(StrEnum):
-    """What a camera is doing; all but `live` and `stopped` ask for somebody's attention."""
+    """What a camera is doing. All but `live` and those of `ENDED` ask for somebody's attention."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -97,6 +97,13 @@ class CameraState(StrEnum):
     BLURRED = "blurred"
     OFFLINE = "offline"
     STOPPED = "stopped"
+    """Its detector was ended in order."""
+    FINISHED = "finished"
+    """Its film is at its end."""
+
+
+ENDED = frozenset({CameraState.STOPPED, CameraState.FINISHED})
+"""A camera of which nothing more is to be heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,9 +401,9 @@ class Camera:
     def state_at(self, now: datetime) -> tuple[CameraState | None, datetime | None]:
         """The state at a moment, and since when: offline where the reports have stopped.
 
-        A camera that was stopped in order stays stopped.
+        One that has ended in order stays so.
         """
-        if self.reported_at is None or self.state == CameraState.STOPPED:
+        if self.reported_at is None or self.state in ENDED:
             return self.state, self.state_since
         if now - self.reported_at <= OFFLINE_AFTER:
             return self.state, self.state_since

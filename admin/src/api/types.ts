@@ -109,7 +109,8 @@ export type CameraState =
   | "black"
   | "blurred"
   | "offline"
-  | "stopped";
+  | "stopped"
+  | "finished";
 export type CameraRates = {
   fps: number;
   detector_fps: number;

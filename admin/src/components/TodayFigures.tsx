@@ -18,7 +18,7 @@ export function TodayFigures() {
         figures={{
           "Pictures today": stats.detections,
           "People seen": stats.persons,
-          "New people": stats.new_persons,
+          "New to Usher": stats.new_persons,
           "Alerts sent": stats.alerts_sent,
           "Being identified": stats.queue,
         }}

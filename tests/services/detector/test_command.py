@@ -93,7 +93,7 @@ def test_detect_uploads_the_faces_of_a_clip(detect: Detect, api: FakeApi, clip: 
     assert summary["tracks"] == 1
     assert summary["crops"] == summary["uploaded"] == len(api.stored) >= 2
     assert summary["refused"] == summary["dropped"] == summary["waiting"] == 0
-    assert {state for _, state in api.reports} >= {"stopped"}
+    assert {state for _, state in api.reports} >= {"finished"}
     for metadata, image in api.stored.values():
         assert metadata.camera_id == "desk"
         assert metadata.captured_at.isoformat().startswith("2026-03-01T12:00:0")

@@ -157,9 +157,9 @@ def test_cameras_are_stopped_within_two_seconds_when_it_is_closed(
     start: Start, cameras: Cameras
 ) -> None:
     cameras.put("stops", CameraState.GONE, reason="no route", rates=RATES)
-    cameras.put("ended", CameraState.STOPPED)
+    cameras.put("ended", CameraState.FINISHED)
     reporter = start(interval_s=3600)
-    ended = cameras.wait_until("ended", state="stopped")
+    ended = cameras.wait_until("ended", state="finished")
     cameras.wait_until("stops", state="gone")
     reporter.close()
     told = cameras.told("stops")

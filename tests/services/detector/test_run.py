@@ -186,7 +186,7 @@ def test_a_file_that_ends_does_not_end_a_camera(
         serving(frames, fps=10) as door,
         detecting(tmp_path, api, cameras=[visit, of("door", door)]) as process,
     ):
-        until(lambda: states(api, "visit")[-1:] == ["stopped"])
+        until(lambda: states(api, "visit")[-1:] == ["finished"])
         until(lambda: any(one.camera_id == "door" for one, _ in api.stored.values()))
         assert process.poll() is None
 

@@ -50,8 +50,8 @@ class Blind:
         return []
 
 
-def watched(source: Source) -> tuple[Watch, threading.Event]:
-    stop = threading.Event()
+def watched(source: Source, stop: threading.Event | None = None) -> tuple[Watch, threading.Event]:
+    stop = stop or threading.Event()
     config = CameraConfig(camera_id="door", source="0" if source.is_live else "x.mp4")
     camera = Camera(config, source, Blind(), FaceAligner(), lambda _: None)
     watch = Watch(camera, PictureHealth(), stop=stop)
@@ -60,11 +60,17 @@ def watched(source: Source) -> tuple[Watch, threading.Event]:
     return watch, stop
 
 
-def test_a_file_that_ends_is_stopped() -> None:
+def test_a_file_that_ends_is_finished() -> None:
     source = Source(is_live=False)
     watch, stop = watched(source)
-    assert (watch.state, watch.failure, stop.is_set()) == (CameraState.STOPPED, None, False)
+    assert (watch.state, watch.failure, stop.is_set()) == (CameraState.FINISHED, None, False)
     assert source.closed
+
+
+def test_a_film_at_its_end_stays_finished_when_its_detector_is_ended() -> None:
+    watch, stop = watched(Source(is_live=False))
+    stop.set()
+    assert watch.state == CameraState.FINISHED
 
 
 def test_a_damaged_file_is_gone_with_its_reason_and_others_go_on() -> None:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from usher.domain.records import OFFLINE_AFTER, Camera, CameraState
+from usher.domain.records import ENDED, OFFLINE_AFTER, Camera, CameraState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEFORE = NOON - timedelta(hours=1)
 
 
-@pytest.mark.parametrize("state", [one for one in CameraState if one != CameraState.STOPPED])
+@pytest.mark.parametrize("state", [one for one in CameraState if one not in ENDED])
 def test_camera_is_offline_since_its_last_report_when_that_is_too_old(state: CameraState) -> None:
     camera = Camera(id="door", name="door", state=state, state_since=BEFORE, reported_at=NOON)
     assert camera.state_at(NOON + OFFLINE_AFTER) == (state, BEFORE)
@@ -20,10 +20,10 @@ def test_camera_is_offline_since_its_last_report_when_that_is_too_old(state: Cam
     assert camera.state_at(late) == (CameraState.OFFLINE, NOON)
 
 
-def test_camera_stays_stopped_when_nothing_is_heard_of_it() -> None:
-    stopped = CameraState.STOPPED
-    camera = Camera(id="door", name="door", state=stopped, state_since=BEFORE, reported_at=NOON)
-    assert camera.state_at(NOON + timedelta(days=9)) == (stopped, BEFORE)
+@pytest.mark.parametrize("ended", sorted(ENDED))
+def test_camera_that_has_ended_stays_so_when_nothing_is_heard_of_it(ended: CameraState) -> None:
+    camera = Camera(id="door", name="door", state=ended, state_since=BEFORE, reported_at=NOON)
+    assert camera.state_at(NOON + timedelta(days=9)) == (ended, BEFORE)
 
 
 def test_camera_has_no_state_when_nothing_was_ever_heard_of_it() -> None:
