@@ -27,7 +27,8 @@ PROBLEM_TYPE = "application/problem+json"
 _ABOUT = """
 People sign in with `POST /session` and send the session's `csrf_token` as `X-CSRF-Token` with every
 changing request; machines send a key as `Authorization: Bearer`. Errors are problem details
-(RFC 9457) whose `code` is stable. Times are ISO 8601 with an offset, and come in UTC.
+(RFC 9457) whose `code` is stable; a query parameter that does not exist is one. Times are ISO 8601
+with an offset, and come in UTC.
 
 Lists that grow come newest first, a page at a time: send `next_cursor` back as `cursor`. Short ones
 (alert rules, cameras, classes, devices, tokens, users, and the faces of a person) come whole: they
@@ -150,7 +151,7 @@ def _problems(operation: Json, path: str, method: str, *, is_open: bool) -> Iter
     body = operation.get("requestBody", {}).get("content", {})
     found = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
     if not is_open or body:
-        found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        found |= {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if body or operation.get("parameters"):
         found |= {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
     if "{" in path or method != "get":

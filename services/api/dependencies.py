@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import compare_digest
@@ -10,9 +10,10 @@ from typing import Annotated
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.dependencies.models import Dependant
 
 from services.api.state import State
-from usher.domain.errors import NotAuthenticated, PermissionDenied
+from usher.domain.errors import InvalidInput, NotAuthenticated, PermissionDenied
 from usher.domain.records import Role, User, lower_role
 from usher.domain.scope import Scope
 from usher.wire import ACCOUNT_HEADER, CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE, utc_now
@@ -115,6 +116,24 @@ async def _by_session(request: Request, state: State, token: str) -> Principal:
     return Principal(user.id, user.role, user.scope, user, csrf_token)
 
 
+def _check_parameters(request: Request) -> None:
+    """Raises InvalidInput for a query parameter that the route does not take: a filter with a
+    typing error would otherwise find everything."""
+    if not request.query_params:
+        return
+    taken = sorted(set(_parameters(request.scope["route"].dependant)))
+    for name in request.query_params:
+        if name not in taken:
+            takes = f"there are {', '.join(taken)}" if taken else "none is taken here"
+            raise InvalidInput(f"there is no query parameter `{name[:40]}`: {takes}")
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _parameters(inner)
+
+
 class Policy:
     """Lets some roles in. Every route below the API's prefix has one, and a test says so.
 
@@ -136,7 +155,9 @@ class Policy:
     ) -> Principal:
         principal = await authenticate(request, state)
         state.rates.take(principal.id)
-        return self.admit(principal)
+        self.admit(principal)
+        _check_parameters(request)
+        return principal
 
     def admit(self, principal: Principal) -> Principal:
         """Whoever it lets in. Raises PermissionDenied for others."""

@@ -29,6 +29,20 @@ async def test_key_is_taken_in_the_header_alone(api: Api) -> None:
     check_problem(await api.nobody.get("/detections", headers={"cookie": f"key={key}"}), 401)
 
 
+async def test_query_parameter_that_is_not_taken_is_refused_with_those_that_are(api: Api) -> None:
+    await api.detection()
+    wrong = await api.manager.get("/detections", params={"person": "p-1", "limit": 1})
+    check_problem(wrong, 400, "InvalidInput")
+    detail = wrong.json()["detail"]
+    assert detail.startswith("there is no query parameter `person`: there are ")
+    assert "camera_id, cursor, from, limit, " in detail
+
+    none = await api.manager.post("/persons", params={"name": "Ada"}, json={"name": "Ada"})
+    check_problem(none, 400, "InvalidInput")
+    assert "none is taken here" in none.json()["detail"]
+    assert (await api.manager.get("/persons")).json()["items"] == []
+
+
 async def test_key_wins_when_a_session_comes_along(api: Api) -> None:
     headers = {"authorization": api.device.headers["authorization"]}
     check_problem(await api.admin.get("/detections", headers=headers), 403)
