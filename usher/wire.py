@@ -194,7 +194,7 @@ class TokenCreated(Token):
 
 
 class AuditEntry(Resource):
-    """Who did what to whom. Of users, devices and tokens that are there the names are given.
+    """Who did what to whom. Whoever and whatever has a name, and is still there, is called by it.
 
     `digest` seals the entry with all before it; entries older than the chain have none.
     """
