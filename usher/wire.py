@@ -6,6 +6,7 @@ No vector and no raw distance is part of any body: distances alone reconstruct f
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Annotated, Generic, Literal, Self, TypeVar
@@ -60,7 +61,26 @@ Day = Annotated[date, Field(ge=date(1970, 1, 1), lt=date(2200, 1, 1))]
 """A day on which a camera may have seen somebody, likewise."""
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """What names a camera: it may stand in a URL and in a metric's label."""
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+_VISIBLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+"""A line without control characters, and without those that turn the writing's direction: a name
+shall not look like another one."""
+
+
+def _all_visible(text: str) -> str:
+    if not re.fullmatch(_VISIBLE, text):
+        raise ValueError("it holds characters that nobody sees, or line breaks: leave them out")
+    return text
+
+
+_IS_VISIBLE = AfterValidator(_all_visible)
+_SAYS_SO = Field(json_schema_extra={"pattern": _VISIBLE})
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    _IS_VISIBLE,
+    _SAYS_SO,
+]
+Notes = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 Address = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$"),
@@ -116,9 +136,9 @@ class PasswordChange(Body):
 PersonRole = Literal[Role.ADMIN, Role.MANAGER, Role.VIEWER]
 Username = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    _IS_VISIBLE,
+    _SAYS_SO,
 ]
 CameraScope = Annotated[
     list[Slug],
@@ -537,7 +557,10 @@ class Rejection(Body):
 
 
 ClassName = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=40)
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=40),
+    _IS_VISIBLE,
+    _SAYS_SO,
 ]
 """A free label of persons, such as `staff`, `visitor`, `vip` or `barred`."""
 
@@ -546,7 +569,7 @@ class PersonCreate(Body):
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     name: Name
-    notes: Annotated[str, StringConstraints(max_length=4000)] = ""
+    notes: Notes = ""
     class_name: ClassName | None = Field(None, alias="class")
 
 
@@ -560,7 +583,7 @@ class PersonUpdate(Body):
 
     name: Name | None = None
     kind: PersonKind | None = None
-    notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    notes: Notes | None = None
     class_name: ClassName | None = Field(None, alias="class")
     valid_from: Captured | None = None
     valid_until: Captured | None = Field(None, description="Exclusive.")

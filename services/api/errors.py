@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -84,13 +85,19 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidInput", _in_words(error))
+        found = "; ".join(_in_words(item) for item in error.errors())
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidInput", found)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = "".join(word.capitalize() for word in status.phrase.split())
-        return _problem(status, code, str(error.detail), error.headers)
+        detail = str(error.detail)
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            detail = "the body is not UTF-8"
+        elif status is HTTPStatus.METHOD_NOT_ALLOWED and error.headers:
+            detail = f"{request.method} is not for this address: {error.headers['Allow']} is"
+        return _problem(status, code, detail, error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, __: Exception) -> Response:
@@ -103,7 +110,14 @@ def _broken() -> Response:
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", detail, HEADERS)
 
 
-def _in_words(error: RequestValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-    )
+def _in_words(item: Mapping[str, Any]) -> str:
+    """What is wrong with one part of a request, and what to do where Pydantic does not say."""
+    kind, place, sent = item["type"], item["loc"], item.get("input")
+    if kind == "json_invalid":
+        return f"the body is not JSON: {item['ctx']['error']} after {place[-1]} characters"
+    if place == ("body",) and kind in ("model_attributes_type", "dict_type"):
+        return "the body has to be a JSON object, sent with `Content-Type: application/json`"
+    words = f"{'.'.join(str(part) for part in place)}: {item['msg']}"
+    if place[0] == "query" and kind.startswith("datetime") and " " in str(sent):
+        words += "; a `+` in an address is written `%2B`"
+    return words

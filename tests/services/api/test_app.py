@@ -340,7 +340,7 @@ def _raw(path: str) -> httpx2.URL:
 
 
 async def test_names_stay_text_when_they_look_like_something_else(api: Api) -> None:
-    name = "../<script>alert(1)</script> {$ne: 1} \u202e\r\nX: y"
+    name = "../<script>alert(1)</script> {$ne: 1} %0d%0aX: y"
     person_id = await api.person(name)
     response = await api.viewer.get(f"/persons/{person_id}")
     assert response.json()["name"] == name
@@ -350,6 +350,51 @@ async def test_names_stay_text_when_they_look_like_something_else(api: Api) -> N
 
 
 # ---- Malformed requests --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "says"),
+    [
+        (b"{", "application/json", 422, "the body is not JSON: "),
+        (b'{"name": "\xff"}', "application/json", 400, "the body is not UTF-8"),
+        (b'{"name": "Ada"}', "text/plain", 422, "a JSON object, sent with `Content-Type: "),
+        (b"[1]", "application/json", 422, "a JSON object, sent with `Content-Type: "),
+        (b'{"name": " "}', "application/json", 422, "body.name: String should have at least 1"),
+    ],
+)
+async def test_body_that_cannot_be_read_is_answered_by_what_to_send(
+    api: Api, content: bytes, content_type: str, status: int, says: str
+) -> None:
+    headers = {"content-type": content_type}
+    response = await api.admin.post("/persons", content=content, headers=headers)
+    assert says in check_problem(response, status)
+
+
+async def test_moment_whose_plus_became_a_space_is_answered_by_how_to_write_it(api: Api) -> None:
+    response = await api.admin.get("/stats?since=2026-11-01T00:00:00+01:00")
+    assert "is written `%2B`" in check_problem(response, 422)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a\nb", "a\tb", "\u202eecilA", "Ada\u2066", "a\u2028b", "a\x85b"]
+)
+async def test_name_that_looks_like_another_one_is_refused(api: Api, name: str) -> None:
+    for path, body in (
+        ("/persons", {"name": name}),
+        ("/persons", {"name": "Ada", "class": name}),
+        ("/users", {"username": name}),
+        ("/alert-rules", {"name": name, "to": ["@ann"]}),
+    ):
+        response = await api.admin.post(path, json=body)
+        assert "characters that nobody sees" in check_problem(response, 422), path
+
+
+@pytest.mark.parametrize(
+    "name", ["José Ñandú", "李雷", "אדה\u200f", "\U0001f469\u200d\U0001f52c Ada", " Ada\n"]
+)
+async def test_name_in_any_writing_is_taken(api: Api, name: str) -> None:
+    created = await api.admin.post("/persons", json={"name": name})
+    assert created.json()["name"] == name.strip()
 
 
 @pytest.mark.parametrize(
@@ -366,8 +411,9 @@ async def test_address_is_answered_by_a_problem_when_there_is_nothing(
     api: Api, method: str, path: str, status: int
 ) -> None:
     response = await api.admin.request(method, path)
-    check_problem(response, status)
+    detail = check_problem(response, status)
     assert ("allow" in response.headers) == (status == 405)
+    assert (response.headers.get("allow", "nothing")) in detail
 
 
 @pytest.mark.parametrize(
