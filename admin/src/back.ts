@@ -15,6 +15,7 @@ export function useBackCloses(opened: boolean, close: () => void) {
   const closeNow = useEffectEvent(close);
   useEffect(() => {
     if (!opened) return;
+    layFloor();
     const overlay = { place: placeOf(window.history.state), close: () => closeNow() };
     overlays.push(overlay);
     return () => {
@@ -28,6 +29,15 @@ function placeOf(state: { idx?: number } | null) {
   return state?.idx;
 }
 
+/** Back from the page that a tab begins with leaves Usher unheard: such a page gets an entry beneath
+ * it, which Back passes over where nothing lies over the page. */
+function layFloor() {
+  const state = window.history.state;
+  if (placeOf(state) !== 0) return;
+  window.history.replaceState({ ...state, isFloor: true }, "");
+  window.history.pushState({ ...state, idx: 1 }, "");
+}
+
 // Heard before the router hears it, which would show the page before.
 window.addEventListener("popstate", (event) => {
   if (isReturning) {
@@ -36,6 +46,11 @@ window.addEventListener("popstate", (event) => {
     return;
   }
   const overlay = overlays.at(-1);
+  if (!overlay && event.state?.isFloor) {
+    event.stopImmediatePropagation();
+    window.history.back();
+    return;
+  }
   const [from, to] = [overlay?.place, placeOf(event.state)];
   if (!overlay || from === undefined || to === undefined || from === to) return;
   event.stopImmediatePropagation();

@@ -355,6 +355,39 @@ async def test_back_closes_what_lies_over_the_page_and_then_leaves_it(page: Page
     await expect(heading).to_be_visible()
 
 
+async def test_back_closes_a_dialog_over_the_first_page_of_a_tab(page: Page) -> None:
+    await page.goto("/people")
+    heading = page.get_by_role("heading", name="People", level=1)
+    dialog = page.get_by_role("dialog", name="Add person")
+    for _ in range(2):
+        await page.get_by_role("button", name="Add person").click()
+        await expect(dialog).to_be_visible()
+        await page.go_back()
+        await expect(dialog).to_be_hidden()
+        await expect(heading).to_be_visible()
+    await page.get_by_role("button", name="Add person").click()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
+
+
+async def test_back_from_the_page_that_a_dialog_led_to_ends_where_the_dialog_stood(
+    page: Page,
+) -> None:
+    await page.goto("/people")
+    await page.get_by_role("button", name="Add person").click()
+    dialog = page.get_by_role("dialog", name="Add person")
+    await dialog.get_by_label("Name").fill("Backward Bess")
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(page.get_by_role("heading", name="Backward Bess", level=1)).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
+    await expect(dialog).to_be_hidden()
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Today", level=1)).to_be_visible()
+
+
 async def test_back_closes_the_navigation_on_a_phone(page: Page) -> None:
     await page.get_by_role("link", name="People").click()
     await page.set_viewport_size(PHONE)

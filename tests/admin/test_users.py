@@ -176,6 +176,21 @@ async def test_user_gets_a_new_password_and_is_removed(page: Page) -> None:
     await expect(page.get_by_role("button", name="Edit cy")).to_have_count(0)
 
 
+async def test_back_closes_a_question_before_the_dialog_that_asks_it(page: Page) -> None:
+    await add_user(page, "ned", "Viewer")
+    await page.get_by_role("button", name="Edit ned").click()
+    dialog = page.get_by_role("dialog", name="ned", exact=True)
+    await dialog.get_by_role("button", name="Remove").click()
+    question = page.get_by_role("dialog", name="Remove ned?")
+    await expect(question).to_be_visible()
+    await page.go_back()
+    await expect(question).to_be_hidden()
+    await expect(dialog).to_be_visible()
+    await page.go_back()
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_role("button", name="Edit ned")).to_be_visible()
+
+
 async def test_last_admin_is_told_why_they_stay(page: Page, running_system: RunningSystem) -> None:
     await page.goto("/users")
     await page.get_by_role("button", name=f"Edit {running_system.admin_username}").click()
