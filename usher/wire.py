@@ -225,6 +225,9 @@ class AuditEntry(Resource):
     actor_id: str
     actor: str
     action: str = Field(description="What follows a colon says more about it.")
+    more: str | None = Field(
+        None, description="What follows the colon; where that is a person's id, their name."
+    )
     subject_id: str
     subject: str
     digest: str | None = None

@@ -67,12 +67,12 @@ export const ACTIONS = Object.entries(WORDS).map(([value, words]) => ({
 export type Said = { did: string; subject?: string; more?: string; to?: string };
 
 /** An entry in words; what there are none for as it stands. */
-export function say({ action, subject, subject_id: id }: AuditEntry): Said {
-  const [kind = action, more] = action.split(/:(.*)/s);
+export function say({ action, more, subject, subject_id: id }: AuditEntry): Said {
+  const [kind = action] = action.split(":");
   return {
     did: WORDS[kind] ?? kind,
     subject: ALONE.has(kind) ? undefined : subject,
-    more: kind === "device.pair" ? undefined : more,
+    more: kind === "device.pair" ? undefined : (more ?? undefined),
     to: placeOf(kind, id),
   };
 }

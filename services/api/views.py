@@ -138,9 +138,13 @@ async def token_views(state: State, tokens: Sequence[records.Token]) -> list[wir
 
 
 async def audit_views(state: State, entries: Sequence[records.AuditEntry]) -> list[wire.AuditEntry]:
+    subjects = {item.subject for item in entries}
+    more = {item.id: item.action.partition(":")[2] for item in entries}
+    persons = await _person_names(state, {*subjects, *more.values()})
     names = {
-        **await _subject_names(state, {item.subject for item in entries}),
-        **await names_of(state, {id_ for item in entries for id_ in (item.actor, item.subject)}),
+        **await _thing_names(state, subjects),
+        **persons,
+        **await names_of(state, {*subjects, *(item.actor for item in entries)}),
     }
     return [
         wire.AuditEntry(
@@ -150,6 +154,7 @@ async def audit_views(state: State, entries: Sequence[records.AuditEntry]) -> li
             actor_id=entry.actor,
             actor=names.get(entry.actor, entry.actor),
             action=entry.action,
+            more=persons.get(more[entry.id], more[entry.id]) or None,
             subject_id=entry.subject,
             subject=names.get(entry.subject, entry.subject),
             digest=entry.digest,
@@ -168,15 +173,19 @@ async def names_of(state: State, ids: Collection[str]) -> dict[str, str]:
     }
 
 
-async def _subject_names(state: State, ids: Collection[str]) -> dict[str, str]:
-    """The names of those persons, cameras and rules that exist, by id."""
+async def _person_names(state: State, ids: Collection[str]) -> dict[str, str]:
+    """The names of those persons that exist and have one, by id."""
+    persons = await state.people.of_ids(sorted(ids))
+    return {id_: person.name for id_, person in persons.items() if person.name}
+
+
+async def _thing_names(state: State, ids: Collection[str]) -> dict[str, str]:
+    """The names of those cameras and rules that exist, by id."""
     wanted = sorted(ids)
-    persons = await state.people.of_ids(wanted)
     cameras = await state.cameras.of_ids(wanted)
     return {
         **await AlertRules(state.database).names(wanted),
         **{id_: camera.name for id_, camera in cameras.items()},
-        **{id_: person.name for id_, person in persons.items() if person.name},
     }
 
 

@@ -67,6 +67,7 @@ export type AuditEntry = {
   actor_id: string;
   actor: string;
   action: string;
+  more?: string | null;
   subject_id: string;
   subject: string;
   digest?: string | null;

@@ -84,6 +84,26 @@ async def test_what_has_a_name_is_listed_by_it(api: Api) -> None:
     assert (await entries(api))[0]["subject"] == stranger
 
 
+async def test_persons_after_the_colon_are_named_while_they_are_there(api: Api) -> None:
+    ada, bob, detection_id = await api.person("Ada"), await api.person("Bob"), await api.detection()
+    await api.manager.patch(f"/persons/{ada}", json={"notes": "tall"})
+    await api.manager.post(f"/detections/{detection_id}/assign", json={"person_id": ada})
+    split = {"detection_ids": [detection_id], "into": bob}
+    response = await api.manager.post(f"/persons/{ada}/split", json=split)
+    assert response.status_code == 200, response.text
+
+    found = {item["action"]: item["more"] for item in await entries(api)}
+
+    assert found == {
+        "person.create": None,
+        "person.update:notes": "notes",
+        "detection.assign": None,
+        f"person.split:{bob}": "Bob",
+    }
+    await api.manager.delete(f"/persons/{bob}")
+    assert (await entries(api, action="person.split"))[0]["more"] == bob
+
+
 async def test_entries_are_found_by_actor_action_and_time(api: Api) -> None:
     ada = await api.person("Ada")
     await api.manager.patch(f"/persons/{ada}", json={"notes": "tall"})
