@@ -210,6 +210,8 @@ async def test_search_asks_which_face_of_several_is_meant(
     if on_phone:
         await page.set_viewport_size(PHONE)
 
+    asked = list[str]()
+    page.on("request", lambda request: asked.append(request.url))
     await page.goto("/search")
     await page.get_by_label("Photograph to search for").set_input_files(group)
     dialog = page.get_by_role("dialog", name="Which face is searched for?")
@@ -217,6 +219,10 @@ async def test_search_asks_which_face_of_several_is_meant(
     await expect(faces).to_have_count(2, timeout=CLASSIFIED_WITHIN_MS)
     assert await findings(page, AXE.read_text()) == []
     await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    async with page.expect_response(re.compile("/api/v1/cameras")):
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert len([url for url in asked if "/api/v1/search" in url]) == 1
     await expect(dialog).to_be_hidden()
     await page.get_by_role("button", name="Choose the face").click()
     if on_phone:

@@ -289,7 +289,8 @@ export const useFaceSearch = (probe: Probe | undefined, filter: client.SearchFil
       return skip < total ? skip : undefined;
     },
     select: ({ pages }) => joined(pages),
-    enabled: probe !== undefined,
+    // The same photograph always shows as many faces: it is not asked about again.
+    enabled: ({ state }) => probe !== undefined && !client.isOfSeveralFaces(state.error),
     retry: false,
   });
 
