@@ -100,12 +100,20 @@ def test_panel_lock_holds_every_package_that_it_refers_to() -> None:
 # ---- Files --------------------------------------------------------------------------------------
 
 
-def _tracked() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+def _listed(*options: str) -> list[Path]:
+    command = ["git", "ls-files", "-z", *options]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if listing.returncode != 0:
         pytest.skip("not a git checkout")
-    paths = (ROOT / name for name in listing.stdout.decode().split("\0") if name)
-    return [path for path in paths if path.is_file()]
+    return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+
+
+def _tracked() -> list[Path]:
+    return [path for path in _listed() if path.is_file()]
+
+
+def test_nothing_that_is_ignored_is_tracked() -> None:
+    assert _listed("--cached", "--ignored", "--exclude-standard") == []
 
 
 def test_no_tracked_file_is_large() -> None:
