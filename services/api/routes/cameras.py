@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
 
 from services.api.dependencies import REPORT, REPORTERS, Api, Manager, Principal, Reader
@@ -98,7 +98,19 @@ async def report(
 
 
 @router.get("/{camera_id}/frame", response_class=Response)
-async def frame(camera_id: str, principal: Reader, state: Api) -> Response:
+async def frame(
+    camera_id: str,
+    principal: Reader,
+    state: Api,
+    _: Annotated[
+        str | None,
+        Query(
+            alias="at",
+            max_length=64,
+            description="`frame_at`, so that a browser fetches a picture that is newer.",
+        ),
+    ] = None,
+) -> Response:
     """A camera's last picture, JPEG."""
     check_camera(camera_id, principal)
     jpeg = await asyncio.to_thread(state.frames.get, camera_id)
