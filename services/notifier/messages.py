@@ -177,7 +177,8 @@ def digest_message(
     zone: tzinfo | None = None,
 ) -> Message:
     """Many deliveries for one address in one message, in order of capture."""
-    alerts = [one.alert for one in claimed if one.delivery.kind is not DeliveryKind.SETTLED]
+    asking = [one for one in claimed if one.delivery.kind is not DeliveryKind.SETTLED]
+    alerts = [one.alert for one in asking]
     settled = [one.alert for one in claimed if one.delivery.kind is DeliveryKind.SETTLED]
     lines = []
     if alerts:
@@ -191,7 +192,7 @@ def digest_message(
                 alert.camera.name for alert in alerts if not alert.absence
             ).most_common(5)
         ]
-        lines += [_digest_line(alert, zone) for alert in alerts[-_LISTED:]]
+        lines += [_digest_line(one, zone) for one in asking[-_LISTED:]]
         if len(alerts) > _LISTED:
             lines.append(f"and {len(alerts) - _LISTED} before these")
     lines += [
@@ -215,8 +216,9 @@ def digest_message(
     )
 
 
-def _digest_line(alert: Alert, zone: tzinfo | None) -> str:
-    who = escaped(who_it_may_be(alert))
+def _digest_line(claimed: ClaimedDelivery, zone: tzinfo | None) -> str:
+    alert = claimed.alert
+    who = _PREFIX.get(claimed.delivery.kind, "") + escaped(who_it_may_be(alert))
     if alert.absence:
         return f"{who} {_missed(alert.absence, alert.captured_at, zone)}"
     return f"{who}, {escaped(alert.camera.name)}, {_local(alert.captured_at, zone)}"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -18,6 +19,7 @@ from tests.admin.acting import (
     STRANGER,
     add_person,
     assert_fits,
+    open_person,
     photograph_of,
     see_stranger,
     sign_in,
@@ -353,6 +355,23 @@ async def test_role_is_offered_what_it_may_do_and_nothing_else(
             assert "New key" not in offered
         await own.goto("/system")
         await expect(own.get_by_role("alert")).to_contain_text(f"A {role} may not do that")
+
+
+async def test_viewer_is_not_asked_who_a_stranger_is(
+    page: Page, browser: Browser, running_system: RunningSystem, test_data: Path
+) -> None:
+    photograph = photograph_of(test_data, "Sarah_Canale")
+    name = await open_person(page, await see_stranger(page, running_system, photograph))
+    await expect(page.get_by_role("button", name="Save name")).to_be_visible()
+    path = urlsplit(page.url).path
+    async with signed_in(browser, running_system, Role.VIEWER) as context:
+        own = context.pages[0]
+        await own.goto(path)
+        await expect(own.get_by_role("heading", name=name, level=1)).to_be_visible()
+        await expect(own.get_by_role("list", name="Detections").get_by_role("link")).to_have_count(
+            1
+        )
+        await expect(own.get_by_role("button", name="Save name")).to_have_count(0)
 
 
 async def test_viewer_reads_everything_that_is_theirs(

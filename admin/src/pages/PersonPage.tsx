@@ -67,7 +67,11 @@ function PersonDetails({ person }: { person: Person }) {
           <Actions person={person} />
         </ForManagers>
       </div>
-      {person.kind === "unknown" && <NameForm person={person} />}
+      {person.kind === "unknown" && (
+        <ForManagers>
+          <NameForm person={person} />
+        </ForManagers>
+      )}
       <section aria-label="Photographs">
         <Title order={2} mb="xs">
           Photographs

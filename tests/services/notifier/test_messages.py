@@ -147,6 +147,14 @@ def test_settled_alert_says_by_whom() -> None:
     assert message.title == "Settled: p-7k3qxz is Alice Smith (says ann_b)"
 
 
+def test_digest_says_which_answers_were_taken_back_and_which_are_missing() -> None:
+    kinds = (DeliveryKind.ALERT, DeliveryKind.ESCALATION, DeliveryKind.REOPENED)
+    many = [claimed(id=kind.value, kind=kind) for kind in kinds]
+    lines = digest_message(many, panel_url=PANEL, zone=CET).text.splitlines()
+    for begins in ("Unknown face", "No answer yet: Unknown", "The answer was taken back: Unknown"):
+        assert len([line for line in lines if line.startswith(begins)]) == 1
+
+
 def test_digest_counts_alerts_people_and_cameras() -> None:
     yard = Camera(id="yard", name="Yard", managers=[])
     other = PersonBrief(id="p-2m9rtb", name=None, kind=PersonKind.UNKNOWN)
